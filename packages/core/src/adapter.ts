@@ -1,0 +1,65 @@
+/** What an adapter for a framework is made of. Applications use an adapter, not this. */
+import { problemOf } from './challenge.js'
+import type { AuthContext } from './delegation/context.js'
+import { type AuthError, ConfigError } from './errors.js'
+
+export type { AuthContext, DelegatedContext } from './delegation/context.js'
+export { AuthError, ConfigError } from './errors.js'
+export { type FrameworkView, type NodeRequest, type NodeResponse, nodeRequestView, nodeResponseView } from './node-http.js'
+export type { ResourceServerOptions } from './options.js'
+export type { Requirement } from './policy/requirement.js'
+export type { RequestView, ResponseView } from './request-view.js'
+export {
+  type AuthenticateOptions,
+  createResourceServer,
+  type Exchange,
+  type Passage,
+  type ResourceServer,
+} from './resource-server.js'
+
+/** A refusal as an HTTP answer. */
+export interface RefusalAnswer {
+  readonly status: number
+  /** Field names in lower case; `content-length` and `content-type` included. */
+  readonly headers: Readonly<Record<string, string>>
+  /** JSON; not sent in answer to HEAD. */
+  readonly body: string
+}
+
+/** The answer to a refused request: RFC 6750 3 challenge, RFC 9457 problem document, never cached. */
+export function refusalAnswer(error: AuthError): RefusalAnswer {
+  const body = JSON.stringify(problemOf(error.code))
+  return {
+    status: error.status,
+    headers: {
+      ...error.headers,
+      'content-type': 'application/problem+json',
+      'content-length': String(Buffer.byteLength(body)),
+    },
+    body,
+  }
+}
+
+/**
+ * Shows the context as a property of a framework's object, where handlers look for it. A convenience: guards never read it.
+ * On an anonymous request, reading it throws; another library may still assign the property.
+ *
+ * @param contextOf asked on every read, so that the property is always what the server's record says
+ */
+export function exposeContext(target: object, property: string, contextOf: () => AuthContext | null): void {
+  const defined = Reflect.defineProperty(target, property, {
+    configurable: true,
+    enumerable: contextOf() !== null,
+    get() {
+      const context = contextOf()
+      if (context !== null) return context
+      throw new ConfigError(
+        `"${property}" was read on an anonymous request: use contextOf(request), which answers null, or guard the route`,
+      )
+    },
+    set(value: unknown) {
+      Object.defineProperty(target, property, { value, writable: true, configurable: true, enumerable: true })
+    },
+  })
+  if (!defined) throw new ConfigError(`"${property}" of the request belongs to somebody else: choose another contextProperty`)
+}

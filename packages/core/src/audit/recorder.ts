@@ -1,0 +1,105 @@
+import type { AuthContext } from '../delegation/context.js'
+import type { AuditEvent } from './event.js'
+import { type AuditSink, isBestEffort } from './sink.js'
+
+/** Which decisions are recorded; see `AuditOptions.record`. */
+export type RecordPolicy = 'delegated' | 'refusals' | 'always'
+
+/** A server's audit options, resolved. */
+export interface AuditSettings {
+  readonly sinks: readonly AuditSink[]
+  readonly record: RecordPolicy
+  /** What becomes of a call whose record is not accepted. */
+  readonly unrecorded: 'refuse' | 'allow'
+  readonly timeoutMilliseconds: number
+}
+
+/** Writes events to every sink, and knows which ones are wanted. */
+export interface Recorder {
+  /** Whether decisions about such a call are recorded. `context`: `null` where the call was refused before there was one. */
+  wants(refused: boolean, context: AuthContext | null, carriesDelegation: boolean): boolean
+  /** Writes an event that must be accepted before the call goes on; `false` where a sink refused it or took too long. */
+  accept(event: AuditEvent): Promise<boolean>
+  /** Writes an event that nothing waits for: a refusal, an outcome. Its loss is warned of. */
+  note(event: AuditEvent): void
+  readonly unrecorded: AuditSettings['unrecorded']
+  close(): Promise<void>
+}
+
+/** At most one warning about lost events in this time, in milliseconds, with the number that it stands for. */
+const WARNING_INTERVAL_MILLISECONDS = 60_000
+
+export function createRecorder(settings: AuditSettings, now: () => number): Recorder {
+  const { sinks, record, unrecorded, timeoutMilliseconds } = settings
+  let lost = 0
+  let warnedAt = Number.NEGATIVE_INFINITY
+
+  function warnLost(): void {
+    lost++
+    if (now() - warnedAt < WARNING_INTERVAL_MILLISECONDS) return
+    warnedAt = now()
+    process.emitWarning(`behalf: ${lost} audit event(s) were not accepted by a sink`, { code: 'BEHALF_AUDIT_LOST' })
+    lost = 0
+  }
+
+  /** One sink's answer; what a best-effort sink loses is warned of, and stops nobody. */
+  function write(sink: AuditSink, event: AuditEvent): boolean | Promise<boolean> {
+    const refused = () => {
+      warnLost()
+      return isBestEffort(sink)
+    }
+    try {
+      const accepted = sink.write(event)
+      if (accepted === undefined) return true
+      const answer = Promise.resolve(accepted).then(() => true, refused)
+      return isBestEffort(sink) ? true : answer
+    } catch {
+      return refused()
+    }
+  }
+
+  return {
+    unrecorded,
+
+    wants(refused, context, carriesDelegation) {
+      if (sinks.length === 0) return false
+      if (record === 'always' || (record === 'refusals' && refused)) return true
+      if (context !== null && (context.kind !== 'direct' || context.notices.includes('self_actor'))) return true
+      return refused && carriesDelegation
+    },
+
+    async accept(event) {
+      const answers = sinks.map((sink) => write(sink, event))
+      const waiting = answers.filter((answer): answer is Promise<boolean> => typeof answer !== 'boolean')
+      if (answers.includes(false)) return false
+      if (waiting.length === 0) return true
+      let timer: NodeJS.Timeout | undefined
+      const late = new Promise<boolean>((resolve) => {
+        timer = setTimeout(resolve, timeoutMilliseconds, false)
+      })
+      try {
+        return await Promise.race([late, Promise.all(waiting).then((all) => all.every(Boolean))])
+      } finally {
+        clearTimeout(timer)
+      }
+    },
+
+    note(event) {
+      for (const sink of sinks) write(sink, event)
+    },
+
+    async close() {
+      const closing = sinks.map(async (sink) => {
+        await sink.flush?.()
+        await sink.close?.()
+      })
+      const failures = (await Promise.allSettled(closing)).filter((each) => each.status === 'rejected')
+      if (failures.length > 0) {
+        throw new AggregateError(
+          failures.map((each) => each.reason),
+          'an audit sink could not be closed',
+        )
+      }
+    },
+  }
+}

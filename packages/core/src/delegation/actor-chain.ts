@@ -1,0 +1,92 @@
+import type { Limits } from '../limits.js'
+import { isIdentifier } from '../token/identifier.js'
+import { frozenCopy, isObject, type JsonObject, type JsonValue, parseStrictJson } from '../token/json.js'
+import { type ClaimMapping, MALFORMED, type Malformed, readProfiles } from './claim-mapping.js'
+import type { ActorForm } from './dialect.js'
+import { NO_CLAIMS, type Party } from './party.js'
+
+/**
+ * Members of `act` that are not kept with the party: identity that has its own field, the next actor, and everything that
+ * means nothing inside `act` (RFC 8693 4.1): lifetimes, audiences, authority, proof keys. `client_profile` never classifies.
+ */
+const NOT_KEPT: ReadonlySet<string> = new Set([
+  ...['sub', 'iss', 'act', 'act_as', 'may_act', 'sub_profile', 'client_profile'],
+  ...['exp', 'nbf', 'iat', 'aud', 'jti', 'cnf'],
+  ...['scope', 'scp', 'roles', 'role', 'groups', 'permissions', 'entitlements', 'authorization_details'],
+])
+
+/**
+ * Reads a chain of actors, current first. It is read whole or not at all: a link without identity, of another type, or beyond
+ * the limit makes the chain malformed, since a shortened chain would be a false record.
+ */
+export function readChain(
+  value: JsonValue,
+  form: ActorForm,
+  mapping: ClaimMapping,
+  limits: Limits,
+): readonly Party[] | Malformed {
+  if (form.encoding === 'string') return readFlat(value, form, limits)
+  let link: JsonValue | undefined = value
+  if (form.encoding === 'json') {
+    link = typeof value === 'string' ? parseStrictJson(value, limits.jsonDepth) : undefined
+  }
+  const chain: Party[] = []
+  do {
+    const party = isObject(link) && chain.length < limits.actors ? readParty(link, form, mapping, limits) : MALFORMED
+    if (party === MALFORMED) return MALFORMED
+    chain.push(party)
+    link = ownMember(link as JsonObject, 'act')
+  } while (link !== undefined)
+  return Object.freeze(chain)
+}
+
+function readFlat(value: JsonValue, form: ActorForm, limits: Limits): readonly Party[] | Malformed {
+  if (!isIdentifier(value, limits.identifierCharacters)) return MALFORMED
+  const idClaim = form.naming[0] ?? 'sub'
+  return Object.freeze([
+    Object.freeze({
+      id: value,
+      idClaim,
+      issuer: null,
+      type: typeOf(idClaim),
+      profiles: Object.freeze([]),
+      tenant: null,
+      claims: NO_CLAIMS,
+    }),
+  ])
+}
+
+/** One party of a chain, or of `may_act`. */
+export function readParty(
+  link: JsonObject,
+  form: Pick<ActorForm, 'naming' | 'issuerRequired'>,
+  mapping: ClaimMapping,
+  limits: Limits,
+): Party | Malformed {
+  const idClaim = form.naming.find((name) => ownMember(link, name) !== undefined)
+  const id = idClaim === undefined ? undefined : ownMember(link, idClaim)
+  if (idClaim === undefined || !isIdentifier(id, limits.identifierCharacters)) return MALFORMED
+  const issuer = ownMember(link, 'iss')
+  if (issuer === undefined ? form.issuerRequired : !isIdentifier(issuer, limits.identifierCharacters)) return MALFORMED
+  const profiles = readProfiles(link, mapping.profiles, limits)
+  if (profiles === MALFORMED) return MALFORMED
+  const claims = frozenCopy(link, NOT_KEPT.has(idClaim) ? NOT_KEPT : new Set([...NOT_KEPT, idClaim]))
+  return Object.freeze({
+    id,
+    idClaim,
+    issuer: (issuer as string | undefined) ?? null,
+    type: typeOf(idClaim),
+    profiles,
+    tenant: null,
+    claims,
+  })
+}
+
+/** A party that is known by a client id only is an application; it is never compared with users' ids. */
+function typeOf(idClaim: string): 'client' | null {
+  return idClaim === 'client_id' ? 'client' : null
+}
+
+function ownMember(object: JsonObject, name: string): JsonValue | undefined {
+  return Object.hasOwn(object, name) ? object[name] : undefined
+}

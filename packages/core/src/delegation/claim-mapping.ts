@@ -1,0 +1,98 @@
+import type { Limits } from '../limits.js'
+import { isIdentifier } from '../token/identifier.js'
+import { isObject, type JsonObject, type JsonValue } from '../token/json.js'
+
+/** Where one kind of issuer writes what this API needs to know, apart from delegation. All names are top-level claims. */
+export interface ClaimMapping {
+  /** The client, by the first of these claims that is present. Empty: no claim names it. */
+  readonly client: readonly string[]
+  /** Scopes: one space-separated string (RFC 8693 4.2) or a list. `null`: the issuer writes none. */
+  readonly scopes: { readonly claim: string; readonly format: 'string' | 'list' } | null
+  /** Scopes of single tenants: `claim` → tenant → `member` (a list); only those of the token's own tenant count. */
+  readonly tenantScopes: { readonly claim: string; readonly member: string } | null
+  readonly tenant: string | null
+  /** The subject's home tenant, where it can differ from the token's. */
+  readonly subjectTenant: string | null
+  /** The grant, session or delegation that the token stems from. */
+  readonly grant: string | null
+  /** The claim that tells people from applications, and its values. */
+  readonly type: { readonly claim: string; readonly client: readonly string[]; readonly user: readonly string[] } | null
+  /** The claim that classifies a party, and, where its words are the vendor's own, what they mean. `null`: not read. */
+  readonly profiles: { readonly claim: string; readonly words: Readonly<Record<string, string>> | null } | null
+  /** Scopes that begin so only ask the issuer for something; they hold personal data and are no authority here. */
+  readonly requestScopePrefixes: readonly string[]
+}
+
+/** What a reader returns for a claim that is present but unreadable. */
+export const MALFORMED: unique symbol = Symbol('malformed')
+export type Malformed = typeof MALFORMED
+
+/** The value of an own member; `undefined` where there is none. */
+function own(claims: JsonObject, name: string | null | undefined): JsonValue | undefined {
+  return name === null || name === undefined || !Object.hasOwn(claims, name) ? undefined : claims[name]
+}
+
+/** An optional identifier: `null` where the claim is absent. */
+export function readIdentifier(claims: JsonObject, name: string | null, limits: Limits): string | null | Malformed {
+  const value = own(claims, name)
+  if (value === undefined) return null
+  return isIdentifier(value, limits.identifierCharacters) ? value : MALFORMED
+}
+
+export function readClient(claims: JsonObject, mapping: ClaimMapping, limits: Limits): string | null | Malformed {
+  const name = mapping.client.find((each) => own(claims, each) !== undefined)
+  return readIdentifier(claims, name ?? null, limits)
+}
+
+/** The token's scopes as granted: sorted, without duplicates. No claim means no scopes, never all. */
+export function readScopes(claims: JsonObject, mapping: ClaimMapping, limits: Limits): readonly string[] | Malformed {
+  const { scopes, tenantScopes, tenant } = mapping
+  const granted = scopes === null ? [] : wordsOf(own(claims, scopes.claim), scopes.format)
+  if (granted === MALFORMED) return MALFORMED
+  const all = new Set(granted)
+  const selected = own(claims, tenant)
+  const tenants = own(claims, tenantScopes?.claim)
+  if (tenantScopes !== null && typeof selected === 'string' && isObject(tenants)) {
+    const ofTenant = own(tenants, selected)
+    const more = wordsOf(isObject(ofTenant) ? own(ofTenant, tenantScopes.member) : undefined, 'list')
+    if (more === MALFORMED) return MALFORMED
+    for (const scope of more) all.add(scope)
+  }
+  for (const scope of all) if (!isIdentifier(scope, limits.identifierCharacters)) return MALFORMED
+  return Object.freeze([...all].sort())
+}
+
+function wordsOf(value: JsonValue | undefined, format: 'string' | 'list'): readonly string[] | Malformed {
+  if (value === undefined) return []
+  if (format === 'string') return typeof value === 'string' ? value.split(' ').filter((word) => word !== '') : MALFORMED
+  return Array.isArray(value) && value.every((word) => typeof word === 'string') ? (value as string[]) : MALFORMED
+}
+
+export function isRequestScope(scope: string, mapping: ClaimMapping): boolean {
+  return mapping.requestScopePrefixes.some((prefix) => scope.startsWith(prefix))
+}
+
+const ASCII_UPPER = /[A-Z]/g
+
+/**
+ * The classification of a party: lower-cased words, in the order given. A claim that is present but unreadable is malformed:
+ * rules may fence by profile, and a party that falls out of its class must not fall into a laxer rule.
+ */
+export function readProfiles(
+  claims: JsonObject,
+  mapping: ClaimMapping['profiles'],
+  limits: Limits,
+): readonly string[] | Malformed {
+  const value = own(claims, mapping?.claim)
+  if (mapping === null || value === undefined) return Object.freeze([])
+  if (!isIdentifier(value, limits.identifierCharacters)) return MALFORMED
+  const words = value
+    .split(' ')
+    .filter((word) => word !== '')
+    // Only ASCII letters: full case folding would turn a foreign letter (the Kelvin sign) into a known word.
+    .map((word) => word.replace(ASCII_UPPER, (letter) => letter.toLowerCase()))
+  const { words: meaning } = mapping
+  const known =
+    meaning === null ? words : words.flatMap((word) => (Object.hasOwn(meaning, word) ? [meaning[word] as string] : []))
+  return Object.freeze([...new Set(known)])
+}

@@ -1,0 +1,203 @@
+import type { RefusalCode } from '../challenge.js'
+import type { Limits } from '../limits.js'
+import type { JsonObject, JsonValue } from '../token/json.js'
+import {
+  type ClaimMapping,
+  isRequestScope,
+  MALFORMED,
+  type Malformed,
+  readClient,
+  readIdentifier,
+  readProfiles,
+  readScopes,
+} from './claim-mapping.js'
+import { decodeDelegation, type Notice } from './decode.js'
+import type { DelegationKind, Dialect } from './dialect.js'
+import { NO_CLAIMS, type Party, type UnknownParty } from './party.js'
+
+/**
+ * Claims of your own that every context's `claims` is typed with. Open to augmentation:
+ * `declare module '@behalf/core' { interface CustomClaims { department?: string } }`. The types are your promise: behalf
+ * checks the shape of the claims it reads itself, not of these.
+ */
+// biome-ignore lint/suspicious/noEmptyInterface: it is empty so that applications can augment it
+export interface CustomClaims {}
+
+/** What is known of the token itself. Times are seconds since the epoch (RFC 7519 2, NumericDate). */
+export interface TokenInfo {
+  readonly issuer: string
+  /** Every audience that the token names; empty where it has none. */
+  readonly audience: readonly string[]
+  /** `jti`, or where there is none `sha256:` and the digest of the signed text (a signature can be rewritten, that cannot). */
+  readonly id: string
+  /** Header `typ`, `null` where it has none. */
+  readonly type: string | null
+  readonly issuedAt: number | null
+  readonly expiresAt: number
+  readonly keyId: string | null
+  readonly algorithm: string
+}
+
+interface ContextMembers {
+  /** Whose authority is used. */
+  readonly subject: Party
+  /** Every actor that the token names, current first. Everyone behind the first is history and grants nothing (RFC 8693 4.1). */
+  readonly chain: readonly (Party | UnknownParty)[]
+  /** Who may become an actor at the authorization server; nobody acts by it. See `mayBecomeActor`. */
+  readonly mayAct: Party | null
+  /** Effective scopes: what this call may do. Sorted, without duplicates. */
+  readonly scopes: readonly string[]
+  /** Scopes as the issuer granted them, before a rule narrowed them. Sorted, without duplicates. */
+  readonly tokenScopes: readonly string[]
+  readonly clientId: string | null
+  /** The grant, session or delegation that the token stems from. */
+  readonly grantId: string | null
+  readonly tenant: string | null
+  /** The rule that admitted a delegated call; `null` for direct calls, in `report` mode where no rule did, and from `verify()`. */
+  readonly rule: string | null
+  /** In `report` mode: why the call would have been refused. */
+  readonly wouldRefuse: RefusalCode | null
+  readonly notices: readonly Notice[]
+  readonly token: TokenInfo
+  /** Verified claims, deeply frozen, without prototypes. Only what behalf reads itself has been checked in shape. */
+  readonly claims: Readonly<CustomClaims & Record<string, JsonValue>>
+}
+
+/** No actor is visible in the token - never "there is no actor": some issuers impersonate without a trace. */
+export interface DirectContext extends ContextMembers {
+  readonly kind: 'direct'
+  readonly actor: null
+}
+
+/** Somebody acts for the subject. */
+export interface DelegatedContext extends ContextMembers {
+  readonly kind: DelegationKind
+  /** Who is really calling. */
+  readonly actor: Party | UnknownParty
+  /** Claims with authority beside scopes (roles, groups, …). Rules narrow scopes alone: these are the subject's in full. */
+  readonly unnarrowed: Readonly<Record<string, JsonValue>>
+}
+
+/** Who is calling, on whose behalf, and within which limits. Everything reachable from it is frozen. */
+export type AuthContext = DirectContext | DelegatedContext
+
+/** What a rule or its absence makes of a delegated context. */
+export type Admission = Pick<ContextMembers, 'rule' | 'scopes' | 'wouldRefuse'>
+
+export function isDelegated(context: AuthContext): context is DelegatedContext {
+  return context.kind !== 'direct'
+}
+
+/** Whether an effective scope is there; exact, no patterns. */
+export function hasScope(context: Pick<AuthContext, 'scopes'>, scope: string): boolean {
+  return context.scopes.includes(scope)
+}
+
+/** Tokens within tokens, by the `token` member that all contexts of one verification share: they stand in no context. */
+const embedded = new WeakMap<TokenInfo, ReadonlyMap<string, string>>()
+
+/**
+ * A token that the issuer put inside this one for a downstream API (Curity), from a claim that the issuer's `embeddedTokens`
+ * names; `null` where there is none. It has *not* been verified and authenticates nobody here: pass it on, nothing else.
+ */
+export function embeddedToken(context: Pick<AuthContext, 'token'>, claim: string): string | null {
+  return embedded.get(context.token)?.get(claim) ?? null
+}
+
+/**
+ * Builds the context of verified claims, before any rule: a delegated context has no rule yet and the token's own scopes.
+ * The claims' shapes have been checked; who acts for whom is decoded here.
+ */
+export function contextOf(claims: JsonObject, token: TokenInfo, dialect: Dialect, limits: Limits): AuthContext | RefusalCode {
+  const { mapping } = dialect
+  const clientId = readClient(claims, mapping, limits)
+  const tokenScopes = readScopes(claims, mapping, limits)
+  const tenant = readIdentifier(claims, mapping.tenant, limits)
+  const grantId = readIdentifier(claims, mapping.grant, limits)
+  if (clientId === MALFORMED || tokenScopes === MALFORMED || tenant === MALFORMED || grantId === MALFORMED) return 'claim_invalid'
+  const tokenSubject = readSubject(claims, token.issuer, clientId, tenant, mapping, limits)
+  if (tokenSubject === MALFORMED) return 'claim_invalid'
+  const delegation = decodeDelegation(claims, dialect, tokenSubject, limits)
+  if (typeof delegation === 'string') return delegation
+
+  rememberEmbedded(token, claims, dialect)
+  const { kind, actor, ...parties } = delegation
+  const common = {
+    ...parties,
+    scopes: withoutRequestScopes(tokenScopes, mapping),
+    tokenScopes,
+    clientId,
+    grantId,
+    tenant,
+    rule: null,
+    wouldRefuse: null,
+    token,
+  }
+  if (kind === 'direct' || actor === null) {
+    return Object.freeze({ kind: 'direct', actor: null, ...common, claims: claimsWithout(claims, dialect.embeddedTokens) })
+  }
+  const unnarrowed: Record<string, JsonValue> = Object.create(null)
+  const hidden = new Set([...dialect.embeddedTokens, ...dialect.authorityClaims])
+  if (mapping.scopes !== null) hidden.add(mapping.scopes.claim)
+  for (const name of dialect.authorityClaims) {
+    const value = claims[name]
+    if (value !== undefined && !dialect.embeddedTokens.has(name)) unnarrowed[name] = value
+  }
+  return Object.freeze({ kind, actor, ...common, unnarrowed: Object.freeze(unnarrowed), claims: claimsWithout(claims, hidden) })
+}
+
+/** The same context after its rules were asked. */
+export function admitted(context: DelegatedContext, admission: Admission): DelegatedContext {
+  return Object.freeze({ ...context, ...admission })
+}
+
+function readSubject(
+  claims: JsonObject,
+  issuer: string,
+  clientId: string | null,
+  tenant: string | null,
+  mapping: ClaimMapping,
+  limits: Limits,
+): Party | Malformed {
+  const id = readIdentifier(claims, 'sub', limits)
+  const home = readIdentifier(claims, mapping.subjectTenant, limits)
+  const profiles = readProfiles(claims, mapping.profiles, limits)
+  if (id === null || id === MALFORMED || home === MALFORMED || profiles === MALFORMED) return MALFORMED
+  return Object.freeze({
+    id,
+    idClaim: 'sub',
+    issuer,
+    type: subjectType(claims, id, clientId, mapping),
+    profiles,
+    tenant: home ?? tenant,
+    claims: NO_CLAIMS,
+  })
+}
+
+/** RFC 9068 2.2 lets `sub` name the client where no resource owner takes part; some issuers say it in a claim of its own. */
+function subjectType(claims: JsonObject, id: string, clientId: string | null, mapping: ClaimMapping): Party['type'] {
+  const said = mapping.type === null ? undefined : claims[mapping.type.claim]
+  if (typeof said === 'string' && mapping.type?.client.includes(said)) return 'client'
+  if (id === clientId) return 'client'
+  return typeof said === 'string' && mapping.type?.user.includes(said) ? 'user' : null
+}
+
+function withoutRequestScopes(scopes: readonly string[], mapping: ClaimMapping): readonly string[] {
+  return mapping.requestScopePrefixes.length === 0
+    ? scopes
+    : Object.freeze(scopes.filter((scope) => !isRequestScope(scope, mapping)))
+}
+
+function claimsWithout(claims: JsonObject, hidden: ReadonlySet<string>): AuthContext['claims'] {
+  const visible: Record<string, JsonValue> = Object.create(null)
+  for (const [name, value] of Object.entries(claims)) if (!hidden.has(name) && value !== undefined) visible[name] = value
+  return Object.freeze(visible) as AuthContext['claims']
+}
+
+function rememberEmbedded(token: TokenInfo, claims: JsonObject, dialect: Dialect): void {
+  const found = [...dialect.embeddedTokens].flatMap((name) => {
+    const value = claims[name]
+    return typeof value === 'string' ? [[name, value] as const] : []
+  })
+  if (found.length > 0) embedded.set(token, new Map(found))
+}

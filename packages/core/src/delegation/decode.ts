@@ -1,0 +1,128 @@
+import type { RefusalCode } from '../challenge.js'
+import type { Limits } from '../limits.js'
+import { isObject, type JsonObject, type JsonValue } from '../token/json.js'
+import { readChain } from './actor-chain.js'
+import { MALFORMED, readIdentifier } from './claim-mapping.js'
+import { type ActorForm, callSynchronously, type DelegationKind, type Dialect } from './dialect.js'
+import { claimAt, hasMarker } from './markers.js'
+import { readMayAct } from './may-act.js'
+import { isSameParty, type Party, UNKNOWN_PARTY, type UnknownParty } from './party.js'
+
+/** Something about a call that its handler and its record should know. */
+export type Notice = 'self_actor'
+
+/** Who acts for whom, as a token says it under its issuer's dialect. */
+export interface Delegation {
+  readonly kind: 'direct' | DelegationKind
+  readonly subject: Party
+  /** `null` for direct calls. */
+  readonly actor: Party | UnknownParty | null
+  /** Every actor that the token names, current first; also the one that turned out to be the subject itself. */
+  readonly chain: readonly (Party | UnknownParty)[]
+  readonly mayAct: Party | null
+  readonly notices: readonly Notice[]
+}
+
+const NOBODY: readonly never[] = Object.freeze([])
+
+/**
+ * Decodes who acts for whom from verified claims (RFC 8693 4.1 and the issuer's dialect).
+ *
+ * Whatever is present but cannot be read refuses the token: a call is never taken for direct because its delegation is
+ * unreadable. Whether the actor may act is not judged here; that is the rules' part.
+ *
+ * @param claims verified claims, without prototypes
+ * @param tokenSubject the party that the token's `sub` names
+ */
+export function decodeDelegation(
+  claims: JsonObject,
+  dialect: Dialect,
+  tokenSubject: Party,
+  limits: Limits,
+): Delegation | RefusalCode {
+  if (hasMarker(claims, dialect.foreign)) return 'delegation_foreign'
+  const mayAct = readMayAct(claims, dialect.mapping, limits)
+  if (mayAct === MALFORMED) return 'delegation_malformed'
+  if (mayAct !== null && dialect.mayAct === 'refuse') return 'token_type_refused'
+
+  const present = dialect.forms.map((form) => ({ form, value: foundBy(claims, form) })).filter(({ value }) => value !== undefined)
+  if (present.length > 1) return 'delegation_ambiguous'
+  const [found] = present
+  if (found?.value === undefined) {
+    if (dialect.forms.some((form) => form.required)) return 'delegation_missing'
+    // An issuer's subject token says who may act, and nobody does: it is a grant, not an access token.
+    if (mayAct !== null && dialect.mayAct === 'refuse_without_act') return 'token_type_refused'
+    return { kind: 'direct', subject: tokenSubject, actor: null, chain: NOBODY, mayAct, notices: NOBODY }
+  }
+
+  const parties = readParties(found.value, found.form, claims, dialect, tokenSubject, limits)
+  if (parties === MALFORMED) return 'delegation_malformed'
+  const { subject, chain } = parties
+  const [actor] = chain
+  if (actor === undefined) return 'delegation_malformed'
+
+  const self = actor.id !== null && isSameParty(actor, subject)
+  const notices: readonly Notice[] = self ? Object.freeze(['self_actor']) : NOBODY
+  if (self && found.form.selfIsDirect && chain.length === 1 && addsNothing(actor, subject)) {
+    return { kind: 'direct', subject, actor: null, chain, mayAct, notices }
+  }
+  const kind =
+    typeof dialect.kind === 'string'
+      ? dialect.kind
+      : callSynchronously(() => (dialect.kind as (c: JsonObject) => unknown)(claims))
+  if (kind !== 'impersonation' && kind !== 'delegation') return 'delegation_malformed'
+  return { kind, subject, actor, chain, mayAct, notices }
+}
+
+/** Stands for something that is present but cannot be read: no encoding can make an actor of it. */
+const UNREADABLE = false
+
+/** What a form finds in a token: a value, or `undefined` where nothing is present. */
+function foundBy(claims: JsonObject, form: ActorForm): JsonValue | undefined {
+  if (form.path !== null) {
+    const value = claimAt(claims, form.path) // `null` is a value: a mapper failed, so who acts is unknown
+    return value === undefined && hasMarker(claims, form.signs) ? UNREADABLE : value
+  }
+  const read = form.read
+  if (read === null) return undefined
+  const value = callSynchronously(() => read(claims))
+  // A reader that threw or answered nothing usable has not said "nobody".
+  if (value === undefined) return UNREADABLE
+  return value === null ? undefined : value
+}
+
+interface Parties {
+  readonly subject: Party
+  readonly chain: readonly (Party | UnknownParty)[]
+}
+
+function readParties(
+  value: JsonValue,
+  form: ActorForm,
+  claims: JsonObject,
+  dialect: Dialect,
+  tokenSubject: Party,
+  limits: Limits,
+): Parties | typeof MALFORMED {
+  if (form.read !== null && value === 'unknown') return { subject: tokenSubject, chain: Object.freeze([UNKNOWN_PARTY]) }
+  const chain = readChain(value, form, dialect.mapping, limits)
+  if (chain === MALFORMED) return MALFORMED
+  const [first] = chain
+  if (first === undefined) return MALFORMED
+  if (form.reversed) {
+    // The target belongs to the token's issuer, and has no history of its own: nobody documents what that would mean.
+    if (chain.length !== 1 || (first.issuer !== null && first.issuer !== tokenSubject.issuer)) return MALFORMED
+    if (isObject(value) && Object.hasOwn(value, 'act_as')) return MALFORMED
+    const subject = Object.freeze({ ...first, issuer: tokenSubject.issuer })
+    return { subject, chain: Object.freeze([tokenSubject]) }
+  }
+  if (form.tenantClaim === null) return { subject: tokenSubject, chain }
+  const tenant = readIdentifier(claims, form.tenantClaim, limits)
+  if (tenant === MALFORMED) return MALFORMED
+  return { subject: tokenSubject, chain: Object.freeze([Object.freeze({ ...first, tenant }), ...chain.slice(1)]) }
+}
+
+/** An actor that names a client, or a profile that its subject does not have, is more than the subject itself. */
+function addsNothing(actor: Party | UnknownParty, subject: Party): boolean {
+  return actor.claims['client_id'] === undefined && actor.profiles.every((profile) => subject.profiles.includes(profile))
+}

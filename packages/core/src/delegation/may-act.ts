@@ -1,0 +1,31 @@
+import type { Limits } from '../limits.js'
+import { isObject, type JsonObject } from '../token/json.js'
+import { readParty } from './actor-chain.js'
+import { type ClaimMapping, MALFORMED, type Malformed } from './claim-mapping.js'
+import type { Party } from './party.js'
+
+/** Issuers write `may_act` by subject or by client id, whatever they do in `act`. */
+const FORM = { naming: ['sub', 'client_id'], issuerRequired: false } as const
+
+/** Who may become an actor at the authorization server (RFC 8693 4.4); `null` where the token does not say. Nobody acts by it. */
+export function readMayAct(claims: JsonObject, mapping: ClaimMapping, limits: Limits): Party | null | Malformed {
+  const value = claims['may_act']
+  if (value === undefined) return null
+  return isObject(value) ? readParty(value, FORM, mapping, limits) : MALFORMED
+}
+
+/**
+ * Whether a token names a party as one that may become actor for its subject: the question of RFC 8693 4.4, for services that
+ * exchange tokens themselves. It says nothing about who acts in this call.
+ *
+ * @param context a context, of which the token's issuer and `mayAct` are read
+ * @param party who asks; `idClaim` defaults to `sub`. Where `may_act` does not say its issuer, the party's must be the token's
+ */
+export function mayBecomeActor(
+  context: { readonly mayAct: Party | null; readonly token: { readonly issuer: string } },
+  party: { readonly issuer: string; readonly id: string; readonly idClaim?: string },
+): boolean {
+  const { mayAct, token } = context
+  if (mayAct === null) return false
+  return mayAct.id === party.id && mayAct.idClaim === (party.idClaim ?? 'sub') && (mayAct.issuer ?? token.issuer) === party.issuer
+}

@@ -1,0 +1,52 @@
+import { challengeOf, detailOf, type RefusalCode, statusOf } from './challenge.js'
+
+/** What a refusal says beside its code. Nothing in it comes from a request. */
+export interface RefusalDetails {
+  /** Scopes the route asks for (our own configuration), for the challenge of `scope_insufficient`. */
+  readonly scopes?: readonly string[]
+  /** For 503: what the caller is told to wait, in seconds. */
+  readonly retryAfterSeconds?: number
+  /** Our own error, with a fixed text; never a library's. */
+  readonly cause?: Error
+}
+
+/**
+ * A refused request. Its texts are fixed: no member at any depth holds text of the token or the request.
+ *
+ * `status`, `headers` and `expose` are what Express's and Koa's own error handlers read, so that a forwarded refusal keeps its challenge.
+ */
+export class AuthError extends Error {
+  override readonly name = 'AuthError'
+  /** Stable reason; see `docs/errors.md`. */
+  readonly code: RefusalCode
+  /** HTTP status: 400, 401, 403, or 503 where the trouble is on our side. */
+  readonly status: number
+  /** The `WWW-Authenticate` value, or `null` where the refusal has none. */
+  readonly challenge: string | null
+  /** Header fields of the answer, names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  /** The message may be shown to the caller: it is a fixed text. */
+  readonly expose = true
+
+  constructor(code: RefusalCode, details: RefusalDetails = {}) {
+    super(detailOf(code), details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    this.status = statusOf(code)
+    this.challenge = challengeOf(code, details.scopes ?? [])
+    const headers: Record<string, string> = { 'cache-control': 'no-store' }
+    if (this.challenge !== null) headers['www-authenticate'] = this.challenge
+    if (details.retryAfterSeconds !== undefined) headers['retry-after'] = String(details.retryAfterSeconds)
+    this.headers = Object.freeze(headers)
+  }
+}
+
+/**
+ * A mistake in the application's configuration or wiring: thrown when something is created, or, where it can only be seen
+ * at a request (a guard without `authenticate()`), as status 500 - never as a 401. The message names the option and the mend.
+ */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly code = 'config_invalid'
+  readonly status = 500
+  readonly expose = false
+}

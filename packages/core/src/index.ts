@@ -1,0 +1,33 @@
+/** Who is really calling, on whose behalf, and within which limits. */
+export type { AuditEvent, AuditParty, AuditResult, AuditStage } from './audit/event.js'
+export { type AuditSink, bestEffort, type IterableSink, type IterableSinkOptions, iterableSink } from './audit/sink.js'
+export { type Problem, REFUSAL_CODES, type RefusalCode } from './challenge.js'
+export {
+  type AuthContext,
+  type CustomClaims,
+  type DelegatedContext,
+  type DirectContext,
+  embeddedToken,
+  hasScope,
+  type TokenInfo,
+} from './delegation/context.js'
+export type { Notice } from './delegation/decode.js'
+export type { DelegationKind } from './delegation/dialect.js'
+export { mayBecomeActor } from './delegation/may-act.js'
+export { type Party, partyKey, type UnknownParty } from './delegation/party.js'
+export { AuthError, ConfigError } from './errors.js'
+export type { IssuerOptions } from './issuers/issuer.js'
+export type { Fetch } from './keys/fetch-json.js'
+export type { JwkSet } from './keys/static-key-set.js'
+export { DEFAULT_LIMITS, type Limits } from './limits.js'
+export type { AuditOptions, ResourceServerOptions } from './options.js'
+export type { Hook } from './policy/hook.js'
+export type { PartyMatcher } from './policy/matcher.js'
+export type { PartyRequirement, Requirement } from './policy/requirement.js'
+export type { DelegationRule } from './policy/rule.js'
+export type { RequestView } from './request-view.js'
+export { type AuthenticateOptions, createResourceServer, type ResourceServer } from './resource-server.js'
+export type { Algorithm } from './token/algorithms.js'
+export type { CredentialsSource } from './token/credentials.js'
+export type { JsonObject, JsonValue } from './token/json.js'
+export type { CacheOptions } from './token/verified-cache.js'

@@ -1,0 +1,31 @@
+import type { IssuerOptions } from './issuer.js'
+import { joinPreset, type PresetOptions } from './preset.js'
+
+/** Options of {@link curity}. */
+export interface CurityOptions extends PresetOptions {
+  readonly issuer: string
+  readonly audience: string | readonly string[]
+  /** Read `act_as` too: there the token's `sub` is the actor and `act_as.sub` the subject. Without it, `act_as` refuses a token. Default `false`. */
+  readonly actAs?: boolean
+}
+
+/**
+ * Curity Identity Server. `purpose` tells access tokens from others; `delegationId` is the grant. Scopes that begin with
+ * `act_as:` or `act_as_account:` only ask the server for something and are no authority here. Tokens that a token procedure
+ * embeds are named in `embeddedTokens`.
+ */
+export function curity(options: CurityOptions): IssuerOptions {
+  const shared = { selfIsDirect: true } as const
+  return joinPreset(options, 'curity', ['issuer', 'audience', 'actAs'], {
+    issuer: options.issuer,
+    audience: options.audience,
+    tokenTypes: ['JWT', 'at+jwt', null],
+    requiredClaims: { purpose: 'access_token' },
+    claims: { grant: 'delegationId', requestScopePrefixes: ['act_as:', 'act_as_account:'] },
+    actor: [
+      { claim: 'act', ...shared },
+      ...(options.actAs === true ? [{ claim: 'act_as', direction: 'subject', ...shared } as const] : []),
+    ],
+    kind: 'impersonation',
+  })
+}

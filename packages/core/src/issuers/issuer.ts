@@ -1,0 +1,228 @@
+import type { ClaimPolicy, RequiredValue } from '../claims/claim-check.js'
+import { normalizeTokenType } from '../claims/token-type.js'
+import { booleanAt, functionAt, listAt, membersOf, oneOrListAt, optional, stringAt, wordAt } from '../config-shape.js'
+import type { DelegationKind, Dialect } from '../delegation/dialect.js'
+import { DELEGATION_MARKERS, foreignMarkers } from '../delegation/markers.js'
+import { ConfigError } from '../errors.js'
+import { discoverJwksUri } from '../keys/discovery.js'
+import { type Fetch, isFetchable } from '../keys/fetch-json.js'
+import type { KeySet } from '../keys/key-set.js'
+import { RemoteKeySet } from '../keys/remote-key-set.js'
+import { type JwkSet, StaticKeySet } from '../keys/static-key-set.js'
+import type { Limits } from '../limits.js'
+import { ALGORITHM_NAMES, type Algorithm, isAlgorithm } from '../token/algorithms.js'
+import type { JsonObject } from '../token/json.js'
+import { type ActorOptions, markerAt, resolveActors } from './actor-options.js'
+import { type ClaimOptions, resolveClaims } from './claim-options.js'
+
+/** An authorization server that this API trusts, with its keys, audience and dialect. The presets make such objects. */
+export interface IssuerOptions {
+  /** Compared exactly with `iss` (RFC 9068 4); need not be a URL. */
+  readonly issuer: string
+  /** This API's name at the issuer, one or several; the explicit `null` says that tokens have no `aud` at all, and refuses one that has. */
+  readonly audience: string | readonly string[] | null
+  /** Where the keys are: https, or http on loopback. Without `jwksUri` and `jwks` they are discovered from the issuer's URL. */
+  readonly jwksUri?: string
+  /** The keys themselves. Each must be usable. */
+  readonly jwks?: JwkSet
+  /** Accepted `alg`. Default: every asymmetric one that behalf knows. */
+  readonly algorithms?: readonly Algorithm[]
+  /** Accepted header `typ`; `null`: may be absent. Default `at+jwt` (RFC 9068 4). */
+  readonly tokenTypes?: readonly (string | null)[]
+  /** Accepted clients; needed where `aud` is absent or names a client. */
+  readonly clientIds?: readonly string[]
+  /** Says that every client of the issuer is accepted where `audience` is `null`. */
+  readonly anyClient?: boolean
+  /** Claims that must be there, whatever their value. `iss`, `sub` and `exp` always must, `aud` unless it is `null`. */
+  readonly presentClaims?: readonly string[]
+  /** Claim → the value, or a list of values, that it must have; `null` in a list: may be absent; `'any'`: no condition. */
+  readonly requiredClaims?: Readonly<Record<string, RequiredValue | readonly RequiredValue[]>>
+  readonly claims?: ClaimOptions
+  /** How delegation is written; several ways if the issuer has several; `null`: not read, so that every delegation claim is foreign. Default: `act` of RFC 8693. */
+  readonly actor?: ActorOptions | readonly ActorOptions[] | null
+  /** What a delegated token is: a fixed kind, or a synchronous function of the verified claims that returns one. Default `delegation`. */
+  readonly kind?: DelegationKind | ((claims: JsonObject) => DelegationKind)
+  /** What `may_act` means: `expose` (default) it; `refuse` tokens that have it; `refuse_without_act`: they are grants, not access tokens. */
+  readonly mayAct?: Dialect['mayAct']
+  /** Known delegation markers of other systems that this issuer uses for something else. */
+  readonly ignoredMarkers?: readonly string[]
+  /** Claims that carry authority beside scopes: kept out of a delegated context's `claims`. */
+  readonly authorityClaims?: readonly string[]
+  /** Claims that hold a whole token for a downstream API; see `embeddedToken`. */
+  readonly embeddedTokens?: readonly string[]
+}
+
+/** Names of all issuer options. */
+export const ISSUER_MEMBERS: readonly (keyof IssuerOptions)[] = [
+  'issuer',
+  'audience',
+  'jwksUri',
+  'jwks',
+  'algorithms',
+  'tokenTypes',
+  'clientIds',
+  'anyClient',
+  'presentClaims',
+  'requiredClaims',
+  'claims',
+  'actor',
+  'kind',
+  'mayAct',
+  'ignoredMarkers',
+  'authorityClaims',
+  'embeddedTokens',
+]
+
+/** Claims in which issuers are known to write authority beside scopes. */
+export const AUTHORITY_CLAIMS: readonly string[] = [
+  'roles',
+  'role',
+  'groups',
+  'permissions',
+  'entitlements',
+  'authorization_details',
+  'realm_access',
+  'resource_access',
+  'cognito:groups',
+]
+
+/** An issuer, ready to verify tokens. */
+export interface Issuer {
+  readonly issuer: string
+  readonly algorithms: ReadonlySet<string>
+  readonly keys: KeySet
+  readonly claims: ClaimPolicy
+  readonly dialect: Dialect
+}
+
+/** What issuers need from their server. */
+export interface IssuerEnvironment {
+  readonly fetch: Fetch
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  readonly limits: Limits
+}
+
+/**
+ * Validates issuer options and prepares everything that can be prepared before a request.
+ * @throws {ConfigError} naming the option and the mend
+ */
+export function resolveIssuer(options: unknown, where: string, environment: IssuerEnvironment): Issuer {
+  const members = membersOf(options, where, ISSUER_MEMBERS)
+  const issuer = stringAt(members['issuer'], `${where}.issuer`)
+  const strings = (value: unknown, at: string) => listAt(value, at, stringAt)
+
+  const audience = members['audience'] === null ? null : oneOrListAt(members['audience'], `${where}.audience`, stringAt)
+  const clientIds = optional(members, 'clientIds', where, strings, null)
+  const anyClient = optional(members, 'anyClient', where, booleanAt, false)
+  if (audience === null && clientIds === null && !anyClient) {
+    throw new ConfigError(`${where}.audience is null: name the accepted clients in clientIds, or say anyClient: true`)
+  }
+  if (clientIds !== null && anyClient) throw new ConfigError(`${where} has both clientIds and anyClient: choose one`)
+
+  const mapping = resolveClaims(members['claims'] ?? {}, `${where}.claims`)
+  if (clientIds !== null && mapping.client.length === 0) {
+    throw new ConfigError(`${where}.clientIds needs ${where}.claims.client: no claim names the client`)
+  }
+  const actors = resolveActors(Object.hasOwn(members, 'actor') ? members['actor'] : { claim: 'act' }, `${where}.actor`)
+  const ignored = optional(members, 'ignoredMarkers', where, (value, at) => listAt(value, at, markerAt), [] as readonly string[])
+  const read = actors.flatMap((actor) => actor.reads)
+  const foreign = foreignMarkers([...read, ...ignored])
+  const forms = actors.map((actor) => actor.form)
+
+  return Object.freeze({
+    issuer,
+    algorithms: new Set(optional(members, 'algorithms', where, (value, at) => listAt(value, at, algorithmAt), ALGORITHM_NAMES)),
+    keys: resolveKeys(members, issuer, where, environment),
+    claims: Object.freeze({
+      tokenTypes: new Set(
+        optional(members, 'tokenTypes', where, (value, at) => listAt(value, at, tokenTypeAt), ['application/at+jwt']),
+      ),
+      audience: audience === null ? null : new Set(audience),
+      presentClaims: [
+        ...new Set([
+          'iss',
+          'sub',
+          'exp',
+          ...(audience === null ? [] : ['aud']),
+          ...optional(members, 'presentClaims', where, strings, []),
+        ]),
+      ],
+      requiredClaims: resolveRequired(members['requiredClaims'] ?? {}, `${where}.requiredClaims`),
+      clientIds: clientIds === null ? null : new Set(clientIds),
+      mapping,
+    }),
+    dialect: Object.freeze({
+      forms,
+      foreign,
+      markers: [
+        ['may_act'],
+        ...DELEGATION_MARKERS.filter((path) => !ignored.includes(path.join('.'))),
+        ...forms.flatMap((form) => (form.path === null ? [] : [form.path])),
+      ],
+      kind: optional(members, 'kind', where, kindAt, 'delegation' as const),
+      mayAct: optional(members, 'mayAct', where, mayActAt, 'expose' as const),
+      mapping,
+      authorityClaims: new Set(optional(members, 'authorityClaims', where, strings, AUTHORITY_CLAIMS)),
+      embeddedTokens: new Set(optional(members, 'embeddedTokens', where, strings, [])),
+    }),
+  })
+}
+
+function resolveKeys(
+  members: Readonly<Record<string, unknown>>,
+  issuer: string,
+  where: string,
+  environment: IssuerEnvironment,
+): KeySet {
+  const { fetch, now, limits } = environment
+  const jwksUri = optional(members, 'jwksUri', where, fetchableAt, null)
+  if (Object.hasOwn(members, 'jwks')) {
+    if (jwksUri !== null) throw new ConfigError(`${where} has both jwks and jwksUri: choose one`)
+    const { keys } = membersOf(members['jwks'], `${where}.jwks`, ['keys'])
+    if (!Array.isArray(keys) || keys.length === 0) throw new ConfigError(`${where}.jwks.keys must be a non-empty list`)
+    return new StaticKeySet({ keys }, `${where}.jwks`, limits)
+  }
+  if (jwksUri === null && !isFetchable(issuer)) {
+    throw new ConfigError(`${where}.issuer is no https URL, so its keys cannot be discovered: give jwksUri or jwks`)
+  }
+  const locate = jwksUri === null ? () => discoverJwksUri(issuer, fetch, limits) : async () => jwksUri
+  return new RemoteKeySet({ locate, fetch, now, limits })
+}
+
+function fetchableAt(value: unknown, where: string): string {
+  const url = stringAt(value, where)
+  if (!isFetchable(url))
+    throw new ConfigError(`${where} must be an https URL (http only on loopback), without credentials and fragment`)
+  return url
+}
+
+function algorithmAt(value: unknown, where: string): Algorithm {
+  if (!isAlgorithm(value)) throw new ConfigError(`${where} is not an accepted algorithm: it can be ${ALGORITHM_NAMES.join(', ')}`)
+  return value
+}
+
+function tokenTypeAt(value: unknown, where: string): string | null {
+  return value === null ? null : normalizeTokenType(stringAt(value, where))
+}
+
+function kindAt(value: unknown, where: string): Dialect['kind'] {
+  if (typeof value === 'function') return functionAt<(claims: JsonObject) => unknown>(value, where)
+  return wordAt(value, where, ['impersonation', 'delegation'])
+}
+
+function mayActAt(value: unknown, where: string): Dialect['mayAct'] {
+  return wordAt(value, where, ['expose', 'refuse', 'refuse_without_act'])
+}
+
+function resolveRequired(value: unknown, where: string): ClaimPolicy['requiredClaims'] {
+  const members = membersOf(value, where, Object.keys(value ?? {}))
+  return Object.entries(members)
+    .filter(([, accepted]) => accepted !== 'any')
+    .map(([name, accepted]) => [name, oneOrListAt(accepted, `${where}["${name}"]`, requiredValueAt)] as const)
+}
+
+function requiredValueAt(value: unknown, where: string): RequiredValue {
+  if (value === null || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))) return value
+  return stringAt(value, where)
+}

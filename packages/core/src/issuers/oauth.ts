@@ -1,0 +1,29 @@
+import { membersOf } from '../config-shape.js'
+import type { ActorOptions } from './actor-options.js'
+import type { IssuerOptions } from './issuer.js'
+import { joinPreset, type PresetOptions } from './preset.js'
+
+/** Options of {@link oauth}. */
+export interface OAuthOptions extends PresetOptions {
+  readonly issuer: string
+  readonly audience: string | readonly string[]
+  /** Stricter readings of `act`, for example those of the actor profile: `{ issuer: 'required', required: true }`. */
+  readonly actor?: Pick<ActorOptions, 'id' | 'issuer' | 'required' | 'selfIsDirect'>
+}
+
+/**
+ * An issuer of JWT access tokens by the standards: RFC 9068 (all claims of section 2.2 are required, `typ` is `at+jwt`) and
+ * RFC 8693 4.1 (`act`). Actors and subjects share one name space: an `act` that states the subject's own issuer and id, and
+ * nothing more, is a direct call.
+ */
+export function oauth(options: OAuthOptions): IssuerOptions {
+  const actor = membersOf(options.actor ?? {}, 'oauth().actor', ['id', 'issuer', 'required', 'selfIsDirect'])
+  return joinPreset(options, 'oauth', ['issuer', 'audience', 'actor'], {
+    issuer: options.issuer,
+    audience: options.audience,
+    tokenTypes: ['at+jwt'],
+    presentClaims: ['client_id', 'iat', 'jti'],
+    actor: { claim: 'act', selfIsDirect: true, ...actor },
+    kind: 'delegation',
+  })
+}

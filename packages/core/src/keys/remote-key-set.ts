@@ -1,0 +1,77 @@
+import { AuthError } from '../errors.js'
+import type { Limits } from '../limits.js'
+import type { Algorithm } from '../token/algorithms.js'
+import { type Fetch, FetchError, fetchJson } from './fetch-json.js'
+import { type KeySet, KeySnapshot } from './key-set.js'
+import { type ImportedKey, importJwk, type VerificationKey, withThumbprint } from './verification-key.js'
+
+/** What a remote key set needs from outside. */
+export interface RemoteKeySetOptions {
+  /** Says where the keys are: a constant, or discovery. Asked before every fetch; throws {@link FetchError}. */
+  readonly locate: () => Promise<string>
+  readonly fetch: Fetch
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  readonly limits: Limits
+}
+
+/**
+ * Keys that are fetched from the issuer. Any number of waiting requests share one fetch; a set is used until it is no longer
+ * fresh; an unknown key id causes at most one fetch in a cool-down. A failed fetch is `keys_unavailable` (503) for those who
+ * need it, and the next request tries again.
+ */
+export class RemoteKeySet implements KeySet {
+  readonly #options: RemoteKeySetOptions
+  #snapshot: KeySnapshot | null = null
+  #fetching: Promise<KeySnapshot> | null = null
+
+  constructor(options: RemoteKeySetOptions) {
+    this.#options = options
+  }
+
+  current(): KeySnapshot | Promise<KeySnapshot> {
+    const { now, limits } = this.#options
+    const snapshot = this.#snapshot
+    return snapshot !== null && snapshot.ageSeconds(now()) < limits.keysFreshSeconds ? snapshot : this.#fetch()
+  }
+
+  async find(kid: string | null, algorithm: Algorithm): Promise<VerificationKey> {
+    const known = await this.current()
+    const key = known.find(kid, algorithm) ?? (await this.#afterUnknown(known)).find(kid, algorithm)
+    if (key === null) throw new AuthError('key_unknown')
+    return key
+  }
+
+  /** The set to ask once more after a key was not found: a newer one, unless the known one is too young to ask again. */
+  #afterUnknown(known: KeySnapshot): KeySnapshot | Promise<KeySnapshot> {
+    const { now, limits } = this.#options
+    return known.ageSeconds(now()) < limits.unknownKeyCooldownSeconds ? known : this.#fetch()
+  }
+
+  #fetch(): Promise<KeySnapshot> {
+    this.#fetching ??= this.#load().finally(() => {
+      this.#fetching = null
+    })
+    return this.#fetching
+  }
+
+  async #load(): Promise<KeySnapshot> {
+    const { locate, fetch, now, limits } = this.#options
+    const startedAt = now()
+    try {
+      const { keys } = await fetchJson(await locate(), fetch, limits)
+      if (!Array.isArray(keys)) throw new FetchError('the key set has no list of keys')
+      if (keys.length > limits.keys) throw new FetchError('the key set has too many keys')
+      const usable = keys
+        .map((jwk) => importJwk(jwk, limits.kidCharacters))
+        .filter((key): key is ImportedKey => typeof key !== 'string')
+      if (usable.length === 0) throw new FetchError('the key set has no usable key')
+      this.#snapshot = new KeySnapshot(await Promise.all(usable.map(withThumbprint)), startedAt)
+      return this.#snapshot
+    } catch (error) {
+      // A library's error can quote the answer it could not read: only our own fixed texts go on.
+      const cause = error instanceof FetchError ? error : new FetchError('the key set could not be read')
+      throw new AuthError('keys_unavailable', { retryAfterSeconds: limits.retryAfterSeconds, cause })
+    }
+  }
+}

@@ -1,0 +1,94 @@
+import type { RequestView, ResponseView } from './request-view.js'
+
+/**
+ * The parts of Node's request that are read; HTTP/1.1 and the HTTP/2 compatibility API both have them. Structural, so that the
+ * core needs no server module.
+ */
+export interface NodeRequest {
+  readonly method?: string | undefined
+  readonly url?: string | undefined
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  readonly rawHeaders: readonly string[]
+  readonly socket?: { readonly remoteAddress?: string | undefined } | null
+}
+
+/** The parts of Node's response that are read. */
+export interface NodeResponse {
+  readonly statusCode: number
+  readonly writableFinished: boolean
+  readonly closed?: boolean
+  readonly destroyed?: boolean
+  once(event: 'finish' | 'close', listener: () => void): unknown
+}
+
+/** What only a framework knows about a request. */
+export interface FrameworkView {
+  /** The framework's own object. */
+  readonly raw: unknown
+  /** The target as it was received: frameworks shorten `url` inside a mounted application. */
+  readonly originalUrl: string
+  /** The method as it was received, where a method-override middleware has kept it. */
+  readonly originalMethod: string | undefined
+  /** Asked again on every use: a framework matches its route after `authenticate()`. */
+  readonly route: () => string | null
+}
+
+/** A request view over Node's own request. */
+export function nodeRequestView(request: NodeRequest, framework: FrameworkView): RequestView {
+  const wire = request.headers[':method'] ?? framework.originalMethod ?? request.method
+  return {
+    get method() {
+      return request.method ?? ''
+    },
+    wireMethod: typeof wire === 'string' ? wire : '',
+    url: framework.originalUrl,
+    path: pathOf(framework.originalUrl),
+    get route() {
+      return framework.route()
+    },
+    // From the raw lines: Node keeps only the first of several `Authorization` fields in `headers`.
+    authorization: fieldLines(request.rawHeaders, 'authorization'),
+    header(name) {
+      const value = request.headers[name]
+      return typeof value === 'string' ? value : (value?.join(', ') ?? null)
+    },
+    peer: request.socket?.remoteAddress ?? null,
+    raw: framework.raw,
+  }
+}
+
+/** A response view over Node's own response. */
+export function nodeResponseView(response: NodeResponse): ResponseView {
+  return {
+    get status() {
+      return response.statusCode
+    },
+    get ended() {
+      return response.writableFinished || response.closed === true || response.destroyed === true
+    },
+    onEnd(listener) {
+      let told = false
+      const tell = (finished: boolean) => {
+        if (told) return
+        told = true
+        listener(finished)
+      }
+      response.once('finish', () => tell(true))
+      response.once('close', () => tell(response.writableFinished))
+    },
+  }
+}
+
+function fieldLines(rawHeaders: readonly string[], name: string): readonly string[] {
+  const lines: string[] = []
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]?.toLowerCase() === name) lines.push(rawHeaders[at + 1] ?? '')
+  }
+  return lines
+}
+
+/** The path of a request target, without query; of an absolute target (RFC 9112 3.2.2) too. */
+function pathOf(target: string): string {
+  if (target.startsWith('/')) return target.split('?', 1)[0] ?? ''
+  return URL.canParse(target) ? new URL(target).pathname : ''
+}

@@ -1,0 +1,193 @@
+import type { AuditSettings, RecordPolicy } from './audit/recorder.js'
+import type { AuditSink } from './audit/sink.js'
+import { functionAt, integerAt, listAt, type Members, membersOf, optional, stringAt, wordAt } from './config-shape.js'
+import { ConfigError } from './errors.js'
+import { type Issuer, type IssuerOptions, resolveIssuer } from './issuers/issuer.js'
+import type { Fetch } from './keys/fetch-json.js'
+import {
+  DEFAULT_AUDIT_TIMEOUT_MILLISECONDS,
+  DEFAULT_CACHE_BYTES,
+  DEFAULT_CACHE_ENTRIES,
+  DEFAULT_CLOCK_TOLERANCE_SECONDS,
+  DEFAULT_LIMITS,
+  type Limits,
+  MAX_CLOCK_TOLERANCE_SECONDS,
+} from './limits.js'
+import { type CompiledRule, compileRules, type DelegationRule, type KnownIssuers } from './policy/rule.js'
+import type { CredentialsSource } from './token/credentials.js'
+import type { CacheOptions } from './token/verified-cache.js'
+
+/** Where records go, which ones, and what happens where one is not accepted. */
+export interface AuditOptions {
+  /** Every one of them must accept an event, unless it is wrapped in `bestEffort()`. */
+  readonly sinks: readonly AuditSink[]
+  /**
+   * `delegated` (default): every delegated call, allowed or refused, and refusals of tokens whose signature holds and that
+   * carry a delegation claim. `refusals`: all refusals too. `always`: every call.
+   */
+  readonly record?: RecordPolicy
+  /** What becomes of a call whose record is not accepted: `refuse` (default) it with 503, or `allow` it. */
+  readonly unrecorded?: 'refuse' | 'allow'
+  /** How long the sinks may take, in milliseconds. Default 250. */
+  readonly timeoutMilliseconds?: number
+}
+
+/** Options of a resource server. Validated once, when the server is created. */
+export interface ResourceServerOptions {
+  /** The authorization servers that this API trusts. */
+  readonly issuers: readonly IssuerOptions[]
+  /** Who may act for whom. Without rules every delegated call is refused. */
+  readonly delegation?: readonly DelegationRule[]
+  /** `report`: refusals made by rules are recorded as `would_refuse` and the call goes on. Default `enforce`. */
+  readonly mode?: 'enforce' | 'report'
+  /** Needed with rules; the word `'none'` says that nothing is recorded. */
+  readonly audit?: AuditOptions | 'none'
+  /** Where else a token may stand. */
+  readonly credentials?: { readonly from: CredentialsSource }
+  /** `respond` (default): the adapter answers refusals itself. `forward`: it hands them to the framework's error handling. */
+  readonly refusals?: 'respond' | 'forward'
+  /** Name of the context on the framework's request. Default `auth`. */
+  readonly contextProperty?: string
+  /** How far clocks may differ, in seconds; 0 to 300. Default 5. */
+  readonly clockToleranceSeconds?: number
+  readonly limits?: Partial<Limits>
+  /** Bounds of the verified-token cache; `false`: none. */
+  readonly cache?: CacheOptions | false
+  /** Fetches key sets and metadata. Default: the standard `fetch`. */
+  readonly fetch?: Fetch
+  /** The clock, in milliseconds since the epoch; for tests. Default `Date.now`. */
+  readonly now?: () => number
+}
+
+const MEMBERS = [
+  'issuers',
+  'delegation',
+  'mode',
+  'audit',
+  'credentials',
+  'refusals',
+  'contextProperty',
+  'clockToleranceSeconds',
+  'limits',
+  'cache',
+  'fetch',
+  'now',
+] as const satisfies readonly (keyof ResourceServerOptions)[]
+
+/** Options, resolved and frozen: everything that can be prepared before a request. */
+export interface Settings {
+  readonly issuers: ReadonlyMap<string, Issuer>
+  readonly knownIssuers: KnownIssuers
+  readonly rules: readonly CompiledRule[]
+  readonly mode: 'enforce' | 'report'
+  readonly audit: AuditSettings
+  readonly credentialsFrom: CredentialsSource | null
+  readonly refusals: 'respond' | 'forward'
+  readonly contextProperty: string
+  readonly clockToleranceSeconds: number
+  readonly limits: Limits
+  readonly cache: { readonly maxEntries: number; readonly maxBytes: number } | null
+  readonly now: () => number
+}
+
+/** @throws {ConfigError} naming the option and the mend */
+export function resolveOptions(options: unknown): Settings {
+  const members = membersOf(options, 'resourceServer()', MEMBERS)
+  const where = 'resourceServer()'
+  const limits = optional(members, 'limits', where, limitsAt, DEFAULT_LIMITS)
+  const now = optional(members, 'now', where, functionAt<() => number>, Date.now)
+  const fetch = optional(members, 'fetch', where, functionAt<Fetch>, globalThis.fetch)
+
+  const issuers = resolveIssuers(members['issuers'], { limits, now, fetch })
+  const knownIssuers: KnownIssuers = { names: new Set(issuers.keys()), several: issuers.size > 1 }
+  const rules = optional(members, 'delegation', where, (value) => compileRules(value, knownIssuers), [])
+  const mode = optional(members, 'mode', where, (value, at) => wordAt(value, at, ['enforce', 'report']), 'enforce' as const)
+  return Object.freeze({
+    issuers,
+    knownIssuers,
+    rules,
+    mode,
+    audit: resolveAudit(members, rules.length > 0 || mode === 'report'),
+    credentialsFrom: optional(members, 'credentials', where, credentialsAt, null),
+    refusals: optional(members, 'refusals', where, (value, at) => wordAt(value, at, ['respond', 'forward']), 'respond' as const),
+    contextProperty: optional(members, 'contextProperty', where, stringAt, 'auth'),
+    clockToleranceSeconds: optional(
+      members,
+      'clockToleranceSeconds',
+      where,
+      (value, at) => integerAt(value, at, 0, MAX_CLOCK_TOLERANCE_SECONDS),
+      DEFAULT_CLOCK_TOLERANCE_SECONDS,
+    ),
+    limits,
+    cache: optional(members, 'cache', where, cacheAt, { maxEntries: DEFAULT_CACHE_ENTRIES, maxBytes: DEFAULT_CACHE_BYTES }),
+    now,
+  })
+}
+
+function resolveIssuers(value: unknown, environment: Parameters<typeof resolveIssuer>[2]): ReadonlyMap<string, Issuer> {
+  if (!Array.isArray(value) || value.length === 0) throw new ConfigError('issuers must be a non-empty list of issuer options')
+  const issuers = new Map<string, Issuer>()
+  value.forEach((options: unknown, index) => {
+    const issuer = resolveIssuer(options, `issuers[${index}]`, environment)
+    if (issuers.has(issuer.issuer)) throw new ConfigError(`issuers[${index}].issuer is configured twice: "${issuer.issuer}"`)
+    issuers.set(issuer.issuer, issuer)
+  })
+  return issuers
+}
+
+function resolveAudit(members: Members, needed: boolean): AuditSettings {
+  const nothing: AuditSettings = { sinks: [], record: 'delegated', unrecorded: 'refuse', timeoutMilliseconds: 0 }
+  const audit = members['audit']
+  if (audit === 'none') return nothing
+  if (audit === undefined) {
+    if (needed) throw new ConfigError("audit is needed where calls may be delegated: give sinks, or say audit: 'none'")
+    return nothing
+  }
+  const where = 'audit'
+  const inner = membersOf(audit, where, ['sinks', 'record', 'unrecorded', 'timeoutMilliseconds'])
+  return Object.freeze({
+    sinks: listAt(inner['sinks'], 'audit.sinks', sinkAt),
+    record: optional(
+      inner,
+      'record',
+      where,
+      (value, at) => wordAt(value, at, ['delegated', 'refusals', 'always']),
+      'delegated' as const,
+    ),
+    unrecorded: optional(inner, 'unrecorded', where, (value, at) => wordAt(value, at, ['refuse', 'allow']), 'refuse' as const),
+    timeoutMilliseconds: optional(
+      inner,
+      'timeoutMilliseconds',
+      where,
+      (value, at) => integerAt(value, at, 1, 60_000),
+      DEFAULT_AUDIT_TIMEOUT_MILLISECONDS,
+    ),
+  })
+}
+
+function sinkAt(value: unknown, where: string): AuditSink {
+  if (typeof value !== 'object' || value === null || typeof (value as AuditSink).write !== 'function') {
+    throw new ConfigError(`${where} must be a sink: an object with a method write(event)`)
+  }
+  return value as AuditSink
+}
+
+function credentialsAt(value: unknown, where: string): CredentialsSource {
+  return functionAt<CredentialsSource>(membersOf(value, where, ['from'])['from'], `${where}.from`)
+}
+
+function limitsAt(value: unknown, where: string): Limits {
+  const members = membersOf(value, where, Object.keys(DEFAULT_LIMITS))
+  for (const [name, limit] of Object.entries(members)) integerAt(limit, `${where}.${name}`, 1)
+  return Object.freeze({ ...DEFAULT_LIMITS, ...(members as Partial<Limits>) })
+}
+
+function cacheAt(value: unknown, where: string): Settings['cache'] {
+  if (value === false) return null
+  const members = membersOf(value, where, ['maxEntries', 'maxBytes'])
+  const least = (least: number) => (each: unknown, at: string) => integerAt(each, at, least)
+  return {
+    maxEntries: optional(members, 'maxEntries', where, least(1), DEFAULT_CACHE_ENTRIES),
+    maxBytes: optional(members, 'maxBytes', where, least(1), DEFAULT_CACHE_BYTES),
+  }
+}

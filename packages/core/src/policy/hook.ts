@@ -1,0 +1,30 @@
+import type { AuthContext } from '../delegation/context.js'
+import type { RequestView } from '../request-view.js'
+
+/** A question to the application about one call. Only `true` is a yes. */
+export type Hook<C extends AuthContext> = (context: C, request: RequestView) => boolean | Promise<boolean>
+
+/** What came of a question: `unavailable` where the application threw, rejected or took too long. */
+export type HookAnswer = 'yes' | 'no' | 'unavailable'
+
+/** Asks the application, within a time. Whatever comes after that time is ignored. */
+export async function askHook<C extends AuthContext>(
+  hook: Hook<C>,
+  context: C,
+  request: RequestView,
+  milliseconds: number,
+): Promise<HookAnswer> {
+  let timer: NodeJS.Timeout | undefined
+  try {
+    const answer = hook(context, request)
+    if (typeof answer === 'boolean') return answer ? 'yes' : 'no'
+    const late = new Promise<'unavailable'>((resolve) => {
+      timer = setTimeout(resolve, milliseconds, 'unavailable')
+    })
+    return await Promise.race([late, Promise.resolve(answer).then((value) => (value === true ? 'yes' : 'no'))])
+  } catch {
+    return 'unavailable'
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,75 @@
+import { type Members, membersOf, stringAt, wordAt } from '../config-shape.js'
+import type { Party, UnknownParty } from '../delegation/party.js'
+import { ConfigError } from '../errors.js'
+
+/** Describes parties; every member given must hold. Exact comparison only. */
+export interface PartyMatcher {
+  readonly id?: string
+  /** The claim that named the party. Default `sub`; goes with `id`. */
+  readonly idClaim?: string
+  /**
+   * The party's own name space (`act.iss`). Without it, parties fit whose name space is unsaid or is the token's issuer; with
+   * it, only those that say exactly this one.
+   */
+  readonly issuer?: string
+  readonly type?: 'user' | 'client'
+  /** One word of the party's `profiles`, in lower case. */
+  readonly profile?: string
+  readonly tenant?: string
+}
+
+const MEMBERS = ['id', 'idClaim', 'issuer', 'type', 'profile', 'tenant'] as const satisfies readonly (keyof PartyMatcher)[]
+
+/** @throws {ConfigError} for an empty matcher, an unknown or undefined member */
+export function compileMatcher(value: unknown, where: string): PartyMatcher {
+  const members = membersOf(value, where, MEMBERS)
+  if (Object.keys(members).length === 0) throw new ConfigError(`${where} is empty: say whom it means, or use 'any' for an actor`)
+  for (const name of ['id', 'idClaim', 'issuer', 'profile', 'tenant'])
+    if (Object.hasOwn(members, name)) stringAt(members[name], `${where}.${name}`)
+  if (Object.hasOwn(members, 'type')) wordAt(members['type'], `${where}.type`, ['user', 'client'])
+  if (Object.hasOwn(members, 'idClaim') && !Object.hasOwn(members, 'id')) throw new ConfigError(`${where}.idClaim goes with id`)
+  const matcher = members as PartyMatcher
+  if (matcher.profile !== undefined && matcher.profile !== matcher.profile.toLowerCase()) {
+    throw new ConfigError(`${where}.profile must be in lower case, as profiles are compared`)
+  }
+  return Object.freeze({ ...matcher, ...(matcher.id !== undefined && { idClaim: matcher.idClaim ?? 'sub' }) })
+}
+
+/** One matcher or a non-empty list of them. */
+export function compileMatchers(value: unknown, where: string): readonly PartyMatcher[] {
+  if (!Array.isArray(value)) return [compileMatcher(value, where)]
+  if (value.length === 0) throw new ConfigError(`${where} is an empty list: it would fit nobody`)
+  return value.map((each: Members, index) => compileMatcher(each, `${where}[${index}]`))
+}
+
+/** Whether a party is described by one of the matchers. An unknown party is described by none. */
+export function fitsOne(matchers: readonly PartyMatcher[], party: Party | UnknownParty, tokenIssuer: string): boolean {
+  return party.id !== null && matchers.some((matcher) => fits(matcher, party, tokenIssuer))
+}
+
+function fits(matcher: PartyMatcher, party: Party, tokenIssuer: string): boolean {
+  const nameSpace =
+    matcher.issuer === undefined ? party.issuer === null || party.issuer === tokenIssuer : party.issuer === matcher.issuer
+  return (
+    nameSpace &&
+    (matcher.id === undefined || (party.id === matcher.id && party.idClaim === matcher.idClaim)) &&
+    (matcher.type === undefined || party.type === matcher.type) &&
+    (matcher.profile === undefined || party.profiles.includes(matcher.profile)) &&
+    (matcher.tenant === undefined || party.tenant === matcher.tenant)
+  )
+}
+
+export function namesAnId(matchers: readonly PartyMatcher[] | null): boolean {
+  return matchers?.some((matcher) => matcher.id !== undefined) ?? false
+}
+
+/** Whether whoever fits `narrow` always fits `wide`; `null` stands for everybody. */
+export function alwaysCovers(wide: readonly PartyMatcher[] | null, narrow: readonly PartyMatcher[] | null): boolean {
+  if (wide === null) return true
+  return narrow?.every((each) => wide.some((other) => implies(each, other))) ?? false
+}
+
+function implies(narrow: PartyMatcher, wide: PartyMatcher): boolean {
+  if (narrow.issuer !== wide.issuer) return false // with and without a name space, matchers fit different parties
+  return MEMBERS.every((name) => wide[name] === undefined || wide[name] === narrow[name])
+}

@@ -1,0 +1,153 @@
+import type { RefusalCode } from '../challenge.js'
+import { functionAt, membersOf, oneOrListAt, optional, stringAt, wordAt } from '../config-shape.js'
+import type { AuthContext } from '../delegation/context.js'
+import type { Party, UnknownParty } from '../delegation/party.js'
+import { ConfigError } from '../errors.js'
+import type { Hook } from './hook.js'
+import { compileMatchers, fitsOne, type PartyMatcher } from './matcher.js'
+import { issuersAt, type KnownIssuers, namesAt, requireIssuerForIds } from './rule.js'
+
+type ContextKind = AuthContext['kind']
+type ClaimValue = string | number | boolean
+
+/** Matchers, or with `not` everybody whom they do not fit. */
+export type PartyRequirement = PartyMatcher | readonly PartyMatcher[] | { readonly not: PartyMatcher | readonly PartyMatcher[] }
+
+/** What one route asks of a verified call. Every member given must hold; `guard()` alone means "a verified call". */
+export interface Requirement {
+  /** All of these must be effective. Exact, no patterns. */
+  readonly scopes?: string | readonly string[]
+  /** One of these must be effective. */
+  readonly anyScope?: string | readonly string[]
+  /** Kinds admitted; omitted: all. */
+  readonly kind?: ContextKind | readonly ContextKind[]
+  /** Issuer of the token, one or several. */
+  readonly issuer?: string | readonly string[]
+  readonly tenant?: string | readonly string[]
+  /** The current actor. A direct call has none: it meets only a `not`. */
+  readonly actor?: PartyRequirement
+  readonly subject?: PartyRequirement
+  /** Top-level claims and the values, or lists of values, one of which each must have. */
+  readonly claims?: Readonly<Record<string, ClaimValue | readonly ClaimValue[]>>
+  /** Asked last; only `true` admits. Throwing, or taking longer than `limits.hookMilliseconds`, is a 503. */
+  readonly check?: Hook<AuthContext>
+}
+
+const MEMBERS = [
+  'scopes',
+  'anyScope',
+  'kind',
+  'issuer',
+  'tenant',
+  'actor',
+  'subject',
+  'claims',
+  'check',
+] as const satisfies readonly (keyof Requirement)[]
+
+interface CompiledParty {
+  readonly matchers: readonly PartyMatcher[]
+  readonly not: boolean
+}
+
+/** A requirement, prepared. `null` stands for "not asked". */
+export interface CompiledRequirement {
+  readonly scopes: readonly string[]
+  readonly anyScope: readonly string[]
+  readonly kinds: ReadonlySet<ContextKind> | null
+  readonly issuers: ReadonlySet<string> | null
+  readonly tenants: ReadonlySet<string> | null
+  readonly actor: CompiledParty | null
+  readonly subject: CompiledParty | null
+  readonly claims: readonly (readonly [claim: string, values: readonly ClaimValue[]])[]
+  readonly check: Hook<AuthContext> | null
+}
+
+/** @throws {ConfigError} naming the member and the mend */
+export function compileRequirement(requirement: unknown, issuers: KnownIssuers): CompiledRequirement {
+  const where = 'guard()'
+  const members = membersOf(requirement, where, MEMBERS)
+  const kindsAt = (value: unknown, at: string) =>
+    new Set(oneOrListAt(value, at, (kind, inner) => wordAt(kind, inner, ['direct', 'impersonation', 'delegation'])))
+  const compiled: CompiledRequirement = {
+    scopes: optional(members, 'scopes', where, requiredScopesAt, []),
+    anyScope: optional(members, 'anyScope', where, requiredScopesAt, []),
+    kinds: optional(members, 'kind', where, kindsAt, null),
+    issuers: optional(members, 'issuer', where, (value, at) => issuersAt(value, at, issuers), null),
+    tenants: optional(members, 'tenant', where, namesAt, null),
+    actor: optional(members, 'actor', where, partyAt, null),
+    subject: optional(members, 'subject', where, partyAt, null),
+    claims: optional(members, 'claims', where, claimsAt, []),
+    check: optional(members, 'check', where, functionAt<Hook<AuthContext>>, null),
+  }
+  requireIssuerForIds(members, where, issuers, compiled.actor?.matchers ?? null, compiled.subject?.matchers ?? null)
+  return Object.freeze(compiled)
+}
+
+function requiredScopesAt(value: unknown, where: string): readonly string[] {
+  return oneOrListAt(value, where, stringAt)
+}
+
+function partyAt(value: unknown, where: string): CompiledParty {
+  if (typeof value === 'object' && value !== null && Object.hasOwn(value, 'not')) {
+    const { not } = membersOf(value, where, ['not'])
+    return { matchers: compileMatchers(not, `${where}.not`), not: true }
+  }
+  return { matchers: compileMatchers(value, where), not: false }
+}
+
+function claimsAt(value: unknown, where: string): CompiledRequirement['claims'] {
+  const members = membersOf(value, where, Object.keys(value ?? {}))
+  const entries = Object.entries(members)
+  if (entries.length === 0) throw new ConfigError(`${where} is empty: name a claim, or leave the member out`)
+  return entries.map(([name, accepted]) => [name, oneOrListAt(accepted, `${where}["${name}"]`, claimValueAt)] as const)
+}
+
+function claimValueAt(value: unknown, where: string): ClaimValue {
+  if (typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))) return value
+  return stringAt(value, where)
+}
+
+/**
+ * Judges a requirement, except its `check`, in one order: kind, issuer, tenant, subject, actor, claims, scopes.
+ * @returns why the call is refused, or `null`
+ */
+export function judgeRequirement(requirement: CompiledRequirement, context: AuthContext): RefusalCode | null {
+  return (
+    judgeKind(requirement, context) ??
+    judgeParties(requirement, context) ??
+    (requirement.claims.every(([name, values]) => values.some((value) => context.claims[name] === value))
+      ? null
+      : 'requirement_failed') ??
+    judgeScopes(requirement, context)
+  )
+}
+
+function judgeKind({ kinds }: CompiledRequirement, { kind }: AuthContext): RefusalCode | null {
+  if (kinds === null || kinds.has(kind)) return null
+  return kind === 'direct' ? 'delegation_required' : 'delegation_forbidden'
+}
+
+function judgeParties(requirement: CompiledRequirement, context: AuthContext): RefusalCode | null {
+  const { issuer } = context.token
+  if (requirement.issuers !== null && !requirement.issuers.has(issuer)) return 'requirement_failed'
+  if (requirement.tenants !== null && !(context.tenant !== null && requirement.tenants.has(context.tenant)))
+    return 'requirement_failed'
+  if (requirement.subject !== null && !meets(requirement.subject, context.subject, issuer)) return 'requirement_failed'
+  if (requirement.actor === null) return null
+  if (context.actor === null) return requirement.actor.not ? null : 'delegation_required'
+  return meets(requirement.actor, context.actor, issuer) ? null : 'actor_unauthorized'
+}
+
+/** Of an unknown party nothing can be said: it meets neither a matcher nor its opposite. */
+function meets({ matchers, not }: CompiledParty, party: Party | UnknownParty, issuer: string): boolean {
+  return party.id !== null && fitsOne(matchers, party, issuer) !== not
+}
+
+function judgeScopes({ scopes, anyScope }: CompiledRequirement, context: AuthContext): RefusalCode | null {
+  const missing = scopes.filter((scope) => !context.scopes.includes(scope))
+  const lacksAny = anyScope.length > 0 && !anyScope.some((scope) => context.scopes.includes(scope))
+  if (missing.length === 0 && !lacksAny) return null
+  const granted = (scope: string) => context.kind !== 'direct' && context.tokenScopes.includes(scope)
+  return missing.every(granted) && (!lacksAny || anyScope.some(granted)) ? 'scope_not_delegated' : 'scope_insufficient'
+}

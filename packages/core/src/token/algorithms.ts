@@ -1,0 +1,55 @@
+/** A JOSE signature algorithm that can be accepted: asymmetric only (RFC 8725 3.1, 3.2). `none` and HMAC are not among them and cannot be added. */
+export type Algorithm = (typeof NAMES)[number]
+
+const NAMES = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'] as const
+
+/** What an algorithm asks of a key, and how its signature is checked. */
+export interface AlgorithmDetails {
+  readonly kty: 'RSA' | 'EC' | 'OKP'
+  /** The curve of the key; `null` for RSA. */
+  readonly crv: string | null
+  /** Digest by its OpenSSL name; `null` where the algorithm has its own (EdDSA). */
+  readonly hash: string | null
+  /** Bytes of a signature; `null` for RSA, where the key says it. */
+  readonly signatureBytes: number | null
+  /** RSASSA-PSS (with a salt as long as the digest) rather than PKCS #1 v1.5. */
+  readonly pss: boolean
+}
+
+const rsa = (bits: number, pss: boolean): AlgorithmDetails => ({
+  kty: 'RSA',
+  crv: null,
+  hash: `sha${bits}`,
+  signatureBytes: null,
+  pss,
+})
+const ec = (crv: string, bits: number, signatureBytes: number): AlgorithmDetails => ({
+  kty: 'EC',
+  crv,
+  hash: `sha${bits}`,
+  signatureBytes,
+  pss: false,
+})
+const ed25519: AlgorithmDetails = { kty: 'OKP', crv: 'Ed25519', hash: null, signatureBytes: 64, pss: false }
+
+/** RFC 7518 3.1, RFC 8037 3.1, RFC 9864 2.2. */
+export const ALGORITHMS: ReadonlyMap<string, AlgorithmDetails> = new Map<Algorithm, AlgorithmDetails>([
+  ['RS256', rsa(256, false)],
+  ['RS384', rsa(384, false)],
+  ['RS512', rsa(512, false)],
+  ['PS256', rsa(256, true)],
+  ['PS384', rsa(384, true)],
+  ['PS512', rsa(512, true)],
+  ['ES256', ec('P-256', 256, 64)],
+  ['ES384', ec('P-384', 384, 96)],
+  ['ES512', ec('P-521', 512, 132)],
+  ['EdDSA', ed25519],
+  ['Ed25519', ed25519],
+])
+
+/** All algorithms that an issuer may be given; also the default. */
+export const ALGORITHM_NAMES: readonly Algorithm[] = NAMES
+
+export function isAlgorithm(value: unknown): value is Algorithm {
+  return typeof value === 'string' && ALGORITHMS.has(value)
+}

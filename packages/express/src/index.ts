@@ -1,0 +1,110 @@
+/** behalf for Express 4 and 5. */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import {
+  type AuthContext,
+  AuthError,
+  type AuthenticateOptions,
+  createResourceServer,
+  type DelegatedContext,
+  exposeContext,
+  nodeRequestView,
+  nodeResponseView,
+  type Requirement,
+  type ResourceServerOptions,
+  refusalAnswer,
+} from '@behalf/core/adapter'
+
+/** Express middleware, typed by Node's own request and response so that routes keep the inference of their path parameters. */
+export type Middleware = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void
+
+/** A resource server for Express. */
+export interface ExpressResourceServer {
+  /**
+   * Verifies the request's token, applies the delegation rules, records, and shows the context as `req.auth` (or
+   * `contextProperty`). Mount it before whatever needs a verified caller; a second one on the same request does nothing.
+   */
+  authenticate(options?: AuthenticateOptions): Middleware
+  /** A route's own requirement; `guard()` alone means "a verified call". Throws `ConfigError` here for a wrong requirement. */
+  guard(requirement?: Requirement): Middleware
+  /** The request's context; `null` only for an anonymous call that `optional` let in. Throws `ConfigError` where `authenticate()` did not run. */
+  contextOf(request: IncomingMessage): AuthContext | null
+  /** The same, for delegated calls only; throws `ConfigError` otherwise. */
+  delegatedContextOf(request: IncomingMessage): DelegatedContext
+  /** Proof and context of a token, without rules, requirement or record: for WebSocket upgrades, queues, GraphQL. Throws `AuthError`. */
+  verify(token: string): Promise<AuthContext>
+  /** Flushes and closes the audit sinks. */
+  close(): Promise<void>
+}
+
+/** What Express adds to Node's request, as far as it is read here. */
+interface ExpressRequest extends IncomingMessage {
+  readonly originalUrl?: string
+  readonly originalMethod?: string
+  readonly route?: { readonly path?: unknown }
+}
+
+/**
+ * Creates a resource server for Express.
+ * @throws {ConfigError} naming the option that is wrong, and the mend
+ */
+export function resourceServer(options: ResourceServerOptions): ExpressResourceServer {
+  const server = createResourceServer(options)
+
+  /** Runs a step; `next` is called once, outside of the step's own promise. */
+  const middleware =
+    (step: (request: ExpressRequest, response: ServerResponse) => Promise<boolean>): Middleware =>
+    (request, response, next) => {
+      step(request, response).then(
+        (goOn) => goOn && next(),
+        (error: unknown) => {
+          if (error instanceof AuthError && server.refusals === 'respond' && !response.headersSent) answer(error, response)
+          else next(error)
+        },
+      )
+    }
+
+  return {
+    authenticate(authenticateOptions) {
+      const step = server.authenticate(authenticateOptions)
+      return middleware(async (request, response) => {
+        const view = nodeRequestView(request, {
+          raw: request,
+          originalUrl: request.originalUrl ?? request.url ?? '',
+          originalMethod: request.originalMethod,
+          route: () => routeOf(request),
+        })
+        const passage = await step({ key: request, request: view, response: nodeResponseView(response) })
+        if (passage !== 'go_on') return false
+        exposeContext(request, server.contextProperty, () => server.contextOf(request))
+        return true
+      })
+    },
+    guard(requirement) {
+      const step = server.guard(requirement)
+      return middleware(async (request) => {
+        await step(request)
+        return true
+      })
+    },
+    contextOf: (request) => server.contextOf(request),
+    delegatedContextOf: (request) => server.delegatedContextOf(request),
+    verify: (token) => server.verify(token),
+    close: () => server.close(),
+  }
+}
+
+function answer(error: AuthError, response: ServerResponse): void {
+  const { status, headers, body } = refusalAnswer(error)
+  response.statusCode = status
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+  response.end(body)
+}
+
+/**
+ * The pattern of the matched route, relative to its router: Express does not keep the pattern under which a router is mounted,
+ * and the mounted path itself can hold identifiers.
+ */
+function routeOf(request: ExpressRequest): string | null {
+  const path = request.route?.path
+  return path === undefined || path === null ? null : String(path)
+}

@@ -1,0 +1,16 @@
+/** Everything to test an application that uses behalf, or a part that plugs into it. */
+export { fixtures, type TokenFixture } from './fixtures.js'
+export { createSigningKey, type KeyPair, type SigningKey, signCompact, signText } from './keys.js'
+export { type MemorySink, memorySink } from './memory-sink.js'
+export { type SinkContractCase, type SinkUnderTest, sinkContract } from './sink-contract.js'
+export { type TestContextOptions, type TestParty, testContext } from './test-context.js'
+export { testEvent } from './test-event.js'
+export {
+  createTestIssuer,
+  TEST_ALGORITHMS,
+  TEST_AUDIENCE,
+  type TestIssuer,
+  type TestIssuerOptions,
+  type TokenOverrides,
+  type Trouble,
+} from './test-issuer.js'

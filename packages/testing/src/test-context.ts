@@ -1,0 +1,98 @@
+import type { AuthContext, DelegatedContext, DirectContext, JsonValue, Party } from '@behalf/core'
+
+/** A party by its id, or with more members. */
+export type TestParty = string | (Partial<Party> & { readonly id: string })
+
+/** What a test context says; everything else is filled in. */
+export interface TestContextOptions {
+  /** Default `direct`. */
+  readonly kind?: AuthContext['kind']
+  readonly subject?: TestParty
+  /** The current actor of a delegated context. Default `support-1`. */
+  readonly actor?: TestParty
+  /** Prior actors, newest first. */
+  readonly priorActors?: readonly TestParty[]
+  /** Effective scopes. */
+  readonly scopes?: readonly string[]
+  /** Scopes as granted. Default: the effective ones. */
+  readonly tokenScopes?: readonly string[]
+  readonly issuer?: string
+  readonly clientId?: string
+  readonly tenant?: string
+  readonly grantId?: string
+  /** The rule that admitted a delegated call. Default `test`. */
+  readonly rule?: string
+  readonly claims?: Readonly<Record<string, JsonValue>>
+  /** Claims with authority beside scopes, of a delegated context. */
+  readonly unnarrowed?: Readonly<Record<string, JsonValue>>
+}
+
+/**
+ * A frozen context as `authenticate()` makes them, for unit tests of handlers without a server. Nothing is verified, and a
+ * guard does not accept it: guards read their server's own record.
+ */
+export function testContext(options?: TestContextOptions & { readonly kind?: 'direct' }): DirectContext
+export function testContext(options: TestContextOptions & { readonly kind: 'impersonation' | 'delegation' }): DelegatedContext
+export function testContext(options: TestContextOptions = {}): AuthContext {
+  const { kind = 'direct', issuer = 'https://as.example.test' } = options
+  const tenant = options.tenant ?? null
+  const subject = party(options.subject ?? 'user-1', { issuer, tenant })
+  const chain =
+    kind === 'direct' ? [] : [options.actor ?? 'support-1', ...(options.priorActors ?? [])].map((each) => party(each, {}))
+  const scopes = [...new Set(options.scopes ?? [])].sort()
+  const common = {
+    subject,
+    chain,
+    mayAct: null,
+    scopes,
+    tokenScopes: [...new Set(options.tokenScopes ?? scopes)].sort(),
+    clientId: options.clientId ?? 'client-1',
+    grantId: options.grantId ?? null,
+    tenant,
+    wouldRefuse: null,
+    notices: [],
+    token: {
+      issuer,
+      audience: ['https://api.example.test'],
+      id: 'test-token',
+      type: 'at+jwt',
+      issuedAt: 1790000000,
+      expiresAt: 1790000600,
+      keyId: 'test-key',
+      algorithm: 'EdDSA',
+    },
+    claims: withoutPrototype({ iss: issuer, sub: subject.id, ...options.claims }),
+  }
+  const [actor] = chain
+  if (kind === 'direct' || actor === undefined) return deepFreeze({ kind: 'direct', actor: null, rule: null, ...common })
+  return deepFreeze({
+    kind,
+    actor,
+    rule: options.rule ?? 'test',
+    unnarrowed: withoutPrototype(options.unnarrowed ?? {}),
+    ...common,
+  })
+}
+
+function party(given: TestParty, defaults: Partial<Party>): Party {
+  const named = typeof given === 'string' ? { id: given } : given
+  return {
+    idClaim: 'sub',
+    issuer: null,
+    type: null,
+    profiles: [],
+    tenant: null,
+    claims: withoutPrototype({}),
+    ...defaults,
+    ...named,
+  }
+}
+
+function withoutPrototype(members: Readonly<Record<string, JsonValue>>): Readonly<Record<string, JsonValue>> {
+  return Object.assign(Object.create(null), members)
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const member of Object.values(value)) if (typeof member === 'object' && member !== null) deepFreeze(member as object)
+  return Object.freeze(value)
+}

@@ -1,0 +1,20 @@
+import { fileURLToPath } from 'node:url'
+import { defineConfig } from 'vitest/config'
+
+const source = (path: string) => fileURLToPath(new URL(`packages/${path}`, import.meta.url))
+
+export default defineConfig({
+  resolve: {
+    // Tests run on the sources: one core for everybody, and stack traces that name the line.
+    alias: [
+      { find: '@behalf/core/adapter', replacement: source('core/src/adapter.ts') },
+      { find: '@behalf/core/issuers', replacement: source('core/src/issuers/index.ts') },
+      { find: /^@behalf\/(core|express|koa|pino|testing)$/, replacement: source('$1/src/index.ts') },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'examples/*/test/**/*.test.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 30_000,
+  },
+})

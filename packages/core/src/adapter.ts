@@ -13,9 +13,9 @@ export {
   type AuthenticateOptions,
   createResourceServer,
   type Exchange,
-  type Passage,
   type ResourceServer,
 } from './resource-server.js'
+export type { Passage } from './visit.js'
 
 /** A refusal as an HTTP answer. */
 export interface RefusalAnswer {

@@ -1,27 +1,18 @@
-import { type AuditRequest, type AuditStage, createEvent, type EventDetails, uuidV7 } from './audit/event.js'
+import type { AuditResult, AuditStage } from './audit/event.js'
 import { createRecorder } from './audit/recorder.js'
 import type { RefusalCode } from './challenge.js'
 import { booleanAt, membersOf, optional } from './config-shape.js'
-import { isRequestScope } from './delegation/claim-mapping.js'
 import { type AuthContext, admitted, type DelegatedContext, isDelegated } from './delegation/context.js'
 import { AuthError, ConfigError } from './errors.js'
 import { type ResourceServerOptions, resolveOptions } from './options.js'
-import { admitsMethod, type Decision, decide } from './policy/decide.js'
+import { admitsMethod, decide } from './policy/decide.js'
 import { askHook } from './policy/hook.js'
 import { type CompiledRequirement, compileRequirement, judgeRequirement, type Requirement } from './policy/requirement.js'
-import type { CompiledRule } from './policy/rule.js'
 import type { RequestView, ResponseView } from './request-view.js'
 import { readCredentials } from './token/credentials.js'
 import { VerifiedCache } from './token/verified-cache.js'
-import {
-  createVerifier,
-  type Evidence,
-  evidenceOf,
-  isRefused,
-  NO_EVIDENCE,
-  type ProvenToken,
-  type RefusedToken,
-} from './verifier.js'
+import { createVerifier, isRefused, type ProvenToken } from './verifier.js'
+import { type AdmissionRecord, createVisit, createVisitLog, type Passage, type RefusalRecord, type Visit } from './visit.js'
 
 /** One request and its response, as an adapter shows them. */
 export interface Exchange {
@@ -36,9 +27,6 @@ export interface AuthenticateOptions {
   /** Let a request without any credentials go on without a context. Bad credentials are refused all the same. Default `false`. */
   readonly optional?: boolean
 }
-
-/** Whether the next handler may run: not where the client was gone before it. */
-export type Passage = 'go_on' | 'client_gone'
 
 /** The framework-free resource server that the adapters stand on. */
 export interface ResourceServer {
@@ -64,22 +52,6 @@ export interface ResourceServer {
   readonly contextProperty: string
 }
 
-/** The server's own record of one request. */
-interface Visit extends AuditRequest {
-  state: 'under_way' | 'anonymous' | 'admitted' | 'refused'
-  /** Settles when `authenticate()` is through. */
-  passage: Promise<Passage>
-  /** Why the request was refused; an error of the application's own where one of its functions threw. */
-  failure: unknown
-  proven: ProvenToken | null
-  context: AuthContext | null
-  /** The rule that admitted the call. */
-  rule: CompiledRule | null
-  /** Its decision is recorded, so that an outcome is due and guards record their refusals. */
-  recorded: boolean
-  refusedByGuard: boolean
-}
-
 /**
  * Creates a resource server. Everything that can be wrong in its options is thrown here.
  * @throws {ConfigError}
@@ -91,107 +63,95 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     settings.cache === null ? null : new VerifiedCache<ProvenToken>(settings.cache.maxEntries, settings.cache.maxBytes)
   const verifier = createVerifier({ ...settings, cache })
   const recorder = createRecorder(settings.audit, now)
+  const log = createVisitLog(recorder, now)
   const visits = new WeakMap<object, Visit>()
   if (settings.mode === 'report') {
     process.emitWarning("behalf: mode 'report' lets calls through that no delegation rule admits", { code: 'BEHALF_REPORT_MODE' })
   }
 
-  /** A request's way up to its handler; the steps of `docs/architecture.md`. */
+  /** A request's way up to its handler; the picture in `docs/architecture.md`. */
   async function admit(visit: Visit, response: ResponseView, anonymousToo: boolean): Promise<Passage> {
-    let stage: AuditStage = 'credentials'
-    let evidence = NO_EVIDENCE
-    const hold = <T extends object | null>(result: T | RefusedToken): T => {
-      if (result === null || !isRefused(result as ProvenToken | RefusedToken)) return result as T
-      const refused = result as RefusedToken
-      evidence = refused.evidence
-      throw refused.error
-    }
-    try {
-      const token = readCredentials(visit.view, settings.credentialsFrom)
-      if (token === null) {
-        if (!anonymousToo) throw new AuthError('credentials_missing')
-        visit.state = 'anonymous'
-        return 'go_on'
-      }
-      stage = 'verify'
-      const proven: ProvenToken = hold(await verifier.prove(token))
-      hold(await verifier.stillGood(proven))
-      evidence = evidenceOf(proven)
-      visit.proven = proven
+    const token = readToken(visit)
+    if (token === null) return admitAnonymous(visit, anonymousToo)
+    const proven = await verify(visit, token)
+    bind(visit, proven)
+    const admission = await applyRules(visit, proven)
+    return record(visit, response, admission)
+  }
 
-      stage = 'bind'
-      if (proven.bound) throw new AuthError('binding_unsupported')
+  function readToken(visit: Visit): string | null {
+    try {
+      return readCredentials(visit.view, settings.credentialsFrom)
     } catch (error) {
-      if (error instanceof AuthError) await noteRefusal(visit, stage, error, null, evidence)
-      throw error
+      throw refuse(visit, 'credentials', error)
     }
-    const decision = await applyRules(visit, visit.proven)
-    return await recordDecision(visit, response, decision)
+  }
+
+  function admitAnonymous(visit: Visit, anonymousToo: boolean): Passage {
+    if (!anonymousToo) throw refuse(visit, 'credentials', new AuthError('credentials_missing'))
+    visit.state = 'anonymous'
+    return 'go_on'
+  }
+
+  /** Proof, and what can have changed under it since: a cache hit skips the proof, never the rest. */
+  async function verify(visit: Visit, token: string): Promise<ProvenToken> {
+    const proven = await verifier.prove(token)
+    if (isRefused(proven)) throw refuse(visit, 'verify', proven.error, proven)
+    const refusal = await verifier.stillGood(proven)
+    if (refusal !== null) throw refuse(visit, 'verify', refusal.error, refusal)
+    visit.proven = proven
+    return proven
+  }
+
+  /** A token that is bound to its sender (RFC 7800 3.1) must not pass as a bearer token: no proof of possession is checked yet. */
+  function bind(visit: Visit, { bound, context }: ProvenToken): void {
+    if (bound) throw refuse(visit, 'bind', new AuthError('binding_unsupported'), { context })
   }
 
   /** Direct calls need no rule. In `report` mode a refusal made by the rules becomes a note, and the call goes on. */
-  async function applyRules(visit: Visit, { context }: ProvenToken): Promise<Decision | null> {
+  async function applyRules(visit: Visit, { context }: ProvenToken): Promise<AdmissionRecord> {
     if (!isDelegated(context)) {
       visit.context = context
-      return null
+      return { decision: 'allow', reason: null, rule: null }
     }
-    const decision = await decide(settings.rules, context, visit.view, limits.hookMilliseconds)
-    const { refusal, rule } = decision
+    const { refusal, rule, context: narrowed } = await decide(settings.rules, context, visit.view, limits.hookMilliseconds)
+    const name = rule?.id ?? null
     if (refusal === null) {
-      visit.context = decision.context
+      visit.context = narrowed
       visit.rule = rule
-    } else if (settings.mode === 'report') {
-      visit.context = admitted(context, { rule: null, scopes: context.scopes, wouldRefuse: refusal })
-    } else {
-      const error = refused(refusal)
-      await noteRefusal(visit, 'rules', error, context, NO_EVIDENCE, rule)
-      throw error
+      return { decision: 'allow', reason: null, rule: name }
     }
-    return decision
+    if (settings.mode === 'enforce') throw refuse(visit, 'rules', errorOf(refusal), { context, rule: name })
+    visit.context = admitted(context, { rule: null, scopes: context.scopes, wouldRefuse: refusal })
+    return { decision: 'would_refuse', reason: refusal, rule: name }
   }
 
-  /** `access.decision` of stage `rules`, accepted before anything else happens; then the outcome is waited for. */
-  async function recordDecision(visit: Visit, response: ResponseView, decision: Decision | null): Promise<Passage> {
-    const { context } = visit
+  /** The decision is accepted by the sinks before the handler runs; then the response's end brings the one outcome. */
+  async function record(visit: Visit, response: ResponseView, admission: AdmissionRecord): Promise<Passage> {
+    const recorded = log.wants(visit)
+    if (recorded && !(await log.admitted(visit, admission)) && settings.audit.unrecorded === 'refuse') {
+      log.ended(visit, admission, 'not_run', null) // a sink may have taken the decision, or take it yet
+      throw errorOf('audit_unavailable')
+    }
     visit.state = 'admitted'
-    if (!recorder.wants(false, context, false)) return 'go_on'
-    const reason = decision?.refusal ?? null
-    const admission = { decision: reason === null ? 'allow' : 'would_refuse', reason, rule: decision?.rule?.id ?? null } as const
-    const accepted = await recorder.accept(
-      await eventOf(visit, { type: 'access.decision', stage: 'rules', ...admission, context }),
-    )
-
-    const noteOutcome = async (result: NonNullable<EventDetails['result']>, status: number | null) => {
-      const outcome = { type: 'access.outcome', stage: 'response', ...admission, context: visit.context, result, status } as const
-      recorder.note(await eventOf(visit, outcome))
-    }
-    if (!accepted && recorder.unrecorded === 'refuse') {
-      await noteOutcome('not_run', null) // a sink may have taken the decision, or take it yet
-      throw refused('audit_unavailable')
-    }
+    if (!recorded) return 'go_on'
     if (response.ended) {
-      await noteOutcome('not_run', null)
+      log.ended(visit, admission, 'not_run', null)
       return 'client_gone'
     }
-    visit.recorded = true
     response.onEnd((finished) => {
       const { status } = response
-      const result = visit.refusedByGuard ? 'refused' : !finished ? 'aborted' : status >= 500 ? 'failed' : 'completed'
-      void noteOutcome(result, status)
+      log.ended(visit, admission, resultOf(visit, finished, status), status)
     })
     return 'go_on'
   }
 
-  /** Why a requirement refuses a visit, or `null`. In `report` mode what a rule's narrowing refuses is noted, and relaxed. */
+  /** Why a requirement refuses a visit, or `null`. In `report` mode what a rule's limits refuse is noted, and relaxed. */
   async function judge(visit: Visit, context: AuthContext, requirement: CompiledRequirement): Promise<RefusalCode | null> {
     let current = context
     let refusal = judgeMethod(visit) ?? judgeRequirement(requirement, current)
-    if (
-      (refusal === 'scope_not_delegated' || refusal === 'method_not_delegated') &&
-      settings.mode === 'report' &&
-      isDelegated(current)
-    ) {
-      current = await relax(visit, current, refusal)
+    if (refusal !== null && MADE_BY_RULES.has(refusal) && settings.mode === 'report' && isDelegated(current)) {
+      current = relax(visit, current, refusal)
       refusal = judgeRequirement(requirement, current)
     }
     if (refusal !== null || requirement.check === null) return refusal
@@ -204,76 +164,24 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     return rule === null || admitsMethod(rule, view) ? null : 'method_not_delegated'
   }
 
-  async function relax(visit: Visit, context: DelegatedContext, reason: RefusalCode): Promise<DelegatedContext> {
+  function relax(visit: Visit, context: DelegatedContext, reason: RefusalCode): DelegatedContext {
     const scopes = visit.proven?.context.scopes ?? context.scopes
     const relaxed = admitted(context, { rule: null, scopes, wouldRefuse: reason })
-    const rule = visit.rule?.id ?? null
     visit.context = relaxed
+    log.wouldRefuse(visit, reason, visit.rule?.id ?? null)
     visit.rule = null
-    recorder.note(
-      await eventOf(visit, {
-        type: 'access.decision',
-        stage: 'requirement',
-        decision: 'would_refuse',
-        reason,
-        rule,
-        context: relaxed,
-      }),
-    )
     return relaxed
   }
 
-  function refused(code: RefusalCode, scopes: readonly string[] = []): AuthError {
+  /** Records a refusal, and gives its error back to be thrown. An error that is no refusal goes up as it is. */
+  function refuse(visit: Visit, stage: AuditStage, error: unknown, details: RefusalRecord = {}): unknown {
+    if (error instanceof AuthError) log.refused(visit, stage, error, details)
+    return error
+  }
+
+  function errorOf(code: RefusalCode, scopes: readonly string[] = []): AuthError {
     const ourTrouble = code === 'rule_unavailable' || code === 'audit_unavailable'
     return new AuthError(code, { scopes, ...(ourTrouble && { retryAfterSeconds: limits.retryAfterSeconds }) })
-  }
-
-  async function noteRefusal(
-    visit: Visit,
-    stage: AuditStage,
-    { code: reason, status }: AuthError,
-    context: AuthContext | null,
-    evidence: Evidence,
-    rule: CompiledRule | null = null,
-  ): Promise<void> {
-    if (!recorder.wants(true, context, evidence.carriesDelegation)) return
-    const refusal = {
-      type: 'access.decision',
-      decision: 'refuse',
-      stage,
-      reason,
-      status,
-      rule: rule?.id ?? null,
-      context,
-    } as const
-    recorder.note(await eventOf(visit, context === null ? { ...refusal, token: evidence } : refusal))
-  }
-
-  async function eventOf(visit: Visit, details: EventDetails) {
-    const { proven } = visit
-    if (proven === null) return createEvent(visit, details, now())
-    const { issuer } = proven
-    const recordable = (scopes: readonly string[]) => [
-      ...new Set(
-        scopes.map((scope) =>
-          isRequestScope(scope, issuer.claims.mapping)
-            ? (issuer.claims.mapping.requestScopePrefixes.find((prefix) => scope.startsWith(prefix)) ?? '')
-            : scope,
-        ),
-      ),
-    ]
-    const { context, decision } = details
-    const keys = await verifier.ageSecondsOf(issuer)
-    return createEvent(
-      visit,
-      {
-        ...details,
-        keysAgeSeconds: keys,
-        tokenScopes: context ? recordable(context.tokenScopes) : [],
-        effectiveScopes: context && decision !== 'refuse' ? recordable(context.scopes) : [],
-      },
-      now(),
-    )
   }
 
   function visitOf(key: object): Visit {
@@ -287,30 +195,6 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     return visit
   }
 
-  function begin({ key, request, response }: Exchange, anonymousToo: boolean): Promise<Passage> {
-    const startedAt = now()
-    const visit: Visit = {
-      requestId: uuidV7(startedAt),
-      view: request,
-      startedAt,
-      state: 'under_way',
-      passage: Promise.resolve('go_on'),
-      failure: null,
-      proven: null,
-      context: null,
-      rule: null,
-      recorded: false,
-      refusedByGuard: false,
-    }
-    visits.set(key, visit)
-    visit.passage = admit(visit, response, anonymousToo).catch((error: unknown) => {
-      visit.state = 'refused'
-      visit.failure = error
-      throw error
-    })
-    return visit.passage
-  }
-
   return {
     refusals: settings.refusals,
     contextProperty: settings.contextProperty,
@@ -318,12 +202,22 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     authenticate(authenticateOptions = {}) {
       const members = membersOf(authenticateOptions, 'authenticate()', ['optional'])
       const anonymousToo = optional(members, 'optional', 'authenticate()', booleanAt, false)
-      return async (exchange) => {
-        const visit = visits.get(exchange.key)
-        if (visit === undefined) return begin(exchange, anonymousToo)
-        const passage = await visit.passage
-        if (visit.state === 'anonymous' && !anonymousToo) throw new AuthError('credentials_missing')
-        return passage
+      return async ({ key, request, response }) => {
+        const earlier = visits.get(key)
+        if (earlier !== undefined) {
+          const passage = await earlier.passage
+          // Nothing is done twice; but a place that takes nobody anonymous must not rely on one that does.
+          if (earlier.state === 'anonymous') admitAnonymous(earlier, anonymousToo)
+          return passage
+        }
+        const visit = createVisit(request, now())
+        visits.set(key, visit)
+        visit.passage = admit(visit, response, anonymousToo).catch((error: unknown) => {
+          visit.state = 'refused'
+          visit.failure = error
+          throw error
+        })
+        return visit.passage
       }
     },
 
@@ -335,9 +229,8 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
         const refusal = context === null ? 'credentials_missing' : await judge(visit, context, compiled)
         if (refusal === null) return
         visit.refusedByGuard = true
-        const error = refused(refusal, refusal === 'scope_insufficient' ? [...compiled.scopes, ...compiled.anyScope] : [])
-        await noteRefusal(visit, 'requirement', error, visit.context, NO_EVIDENCE, visit.rule)
-        throw error
+        const error = errorOf(refusal, refusal === 'scope_insufficient' ? [...compiled.scopes, ...compiled.anyScope] : [])
+        throw refuse(visit, 'requirement', error, { context: visit.context, rule: visit.rule?.id ?? null })
       }
     },
 
@@ -360,4 +253,14 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
 
     close: () => recorder.close(),
   }
+}
+
+/** What a guard refuses because of the rule that admitted the call, not because of its own requirement. */
+const MADE_BY_RULES: ReadonlySet<RefusalCode> = new Set(['scope_not_delegated', 'method_not_delegated'])
+
+/** What became of a call, judged on its response alone. */
+function resultOf(visit: Visit, finished: boolean, status: number): AuditResult {
+  if (visit.refusedByGuard) return 'refused'
+  if (!finished) return 'aborted'
+  return status >= 500 ? 'failed' : 'completed'
 }

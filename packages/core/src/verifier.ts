@@ -58,8 +58,6 @@ export interface Verifier {
   prove(token: string): Promise<ProvenToken | RefusedToken>
   /** What can change under a proven token: time, and whether its key is still one of the issuer's. */
   stillGood(proven: ProvenToken): Promise<RefusedToken | null>
-  /** Age of the issuer's keys, in seconds, for the record; `null` where there are none at the moment. */
-  ageSecondsOf(issuer: Issuer): Promise<number | null>
 }
 
 export interface VerifierOptions {
@@ -149,18 +147,10 @@ export function createVerifier({ issuers, cache, now, clockToleranceSeconds, lim
       cache?.delete(proven)
       return { error: new AuthError(refusal), evidence: evidenceOf(proven) }
     },
-
-    async ageSecondsOf(issuer) {
-      try {
-        return (await issuer.keys.current()).ageSeconds(now())
-      } catch {
-        return null
-      }
-    },
   }
 }
 
-export function evidenceOf({ context, claims, issuer }: ProvenToken): Evidence {
+function evidenceOf({ context, claims, issuer }: ProvenToken): Evidence {
   return { ...context.token, carriesDelegation: hasMarker(claims, issuer.dialect.markers) }
 }
 

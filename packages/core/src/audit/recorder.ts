@@ -20,9 +20,8 @@ export interface Recorder {
   wants(refused: boolean, context: AuthContext | null, carriesDelegation: boolean): boolean
   /** Writes an event that must be accepted before the call goes on; `false` where a sink refused it or took too long. */
   accept(event: AuditEvent): Promise<boolean>
-  /** Writes an event that nothing waits for: a refusal, an outcome. Its loss is warned of. */
-  note(event: AuditEvent): void
-  readonly unrecorded: AuditSettings['unrecorded']
+  /** Writes an event that nothing waits for: a refusal, an outcome. Its loss, or an error in making it, is warned of. */
+  note(create: () => AuditEvent): void
   close(): Promise<void>
 }
 
@@ -30,7 +29,7 @@ export interface Recorder {
 const WARNING_INTERVAL_MILLISECONDS = 60_000
 
 export function createRecorder(settings: AuditSettings, now: () => number): Recorder {
-  const { sinks, record, unrecorded, timeoutMilliseconds } = settings
+  const { sinks, record, timeoutMilliseconds } = settings
   let lost = 0
   let warnedAt = Number.NEGATIVE_INFINITY
 
@@ -59,8 +58,6 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
   }
 
   return {
-    unrecorded,
-
     wants(refused, context, carriesDelegation) {
       if (sinks.length === 0) return false
       if (record === 'always' || (record === 'refusals' && refused)) return true
@@ -84,8 +81,13 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
       }
     },
 
-    note(event) {
-      for (const sink of sinks) write(sink, event)
+    note(create) {
+      try {
+        const event = create()
+        for (const sink of sinks) write(sink, event)
+      } catch {
+        warnLost() // outcomes are made in a listener of the response, where an error would end the process
+      }
     },
 
     async close() {

@@ -68,8 +68,9 @@ function wordsOf(value: JsonValue | undefined, format: 'string' | 'list'): reado
   return Array.isArray(value) && value.every((word) => typeof word === 'string') ? (value as string[]) : MALFORMED
 }
 
-export function isRequestScope(scope: string, mapping: ClaimMapping): boolean {
-  return mapping.requestScopePrefixes.some((prefix) => scope.startsWith(prefix))
+/** The prefix by which a scope only asks the issuer for something; `null` for a scope that is authority. */
+export function requestPrefixOf(scope: string, mapping: ClaimMapping): string | null {
+  return mapping.requestScopePrefixes.find((prefix) => scope.startsWith(prefix)) ?? null
 }
 
 const ASCII_UPPER = /[A-Z]/g

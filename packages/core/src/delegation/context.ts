@@ -3,13 +3,13 @@ import type { Limits } from '../limits.js'
 import type { JsonObject, JsonValue } from '../token/json.js'
 import {
   type ClaimMapping,
-  isRequestScope,
   MALFORMED,
   type Malformed,
   readClient,
   readIdentifier,
   readProfiles,
   readScopes,
+  requestPrefixOf,
 } from './claim-mapping.js'
 import { decodeDelegation, type Notice } from './decode.js'
 import type { DelegationKind, Dialect } from './dialect.js'
@@ -185,7 +185,7 @@ function subjectType(claims: JsonObject, id: string, clientId: string | null, ma
 function withoutRequestScopes(scopes: readonly string[], mapping: ClaimMapping): readonly string[] {
   return mapping.requestScopePrefixes.length === 0
     ? scopes
-    : Object.freeze(scopes.filter((scope) => !isRequestScope(scope, mapping)))
+    : Object.freeze(scopes.filter((scope) => requestPrefixOf(scope, mapping) === null))
 }
 
 function claimsWithout(claims: JsonObject, hidden: ReadonlySet<string>): AuthContext['claims'] {

@@ -33,22 +33,26 @@ export function isFetchable(url: string): boolean {
 export async function fetchJson(url: string, fetch: Fetch, limits: Limits): Promise<JsonObject> {
   if (!isFetchable(url)) throw new FetchError('the URL is neither https nor loopback')
   const abort = new AbortController()
-  const stop = () => abort.abort(new FetchError('the server took too long'))
-  const total = setTimeout(stop, limits.fetchTotalMilliseconds)
-  const headers = setTimeout(stop, limits.fetchHeadersMilliseconds)
-  try {
+  let headers: NodeJS.Timeout | undefined
+  let total: NodeJS.Timeout | undefined
+  // A race rather than the signal alone: a `fetch` of the application's own may not heed it.
+  const late = new Promise<never>((_, reject) => {
+    const stop = () => reject(new FetchError('the server took too long'))
+    headers = setTimeout(stop, limits.fetchHeadersMilliseconds)
+    total = setTimeout(stop, limits.fetchTotalMilliseconds)
+  })
+  const read = async (): Promise<JsonObject> => {
     const response = await fetch(url, { redirect: 'manual', signal: abort.signal, headers: { accept: 'application/json' } })
     clearTimeout(headers)
-    if (response.status !== 200) {
-      await response.body?.cancel()
-      throw new FetchError('the server did not answer with status 200', response.status)
-    }
+    if (response.status !== 200) throw new FetchError('the server did not answer with status 200', response.status)
     const value = parseStrictJson(await readText(response, limits.fetchBytes), limits.jsonDepth)
     if (!isObject(value)) throw new FetchError('the answer is not a JSON object')
     return value
+  }
+  try {
+    return await Promise.race([read(), late])
   } catch (error) {
-    if (error instanceof FetchError) throw error
-    throw abort.signal.aborted ? new FetchError('the server took too long') : new FetchError('the server could not be reached')
+    throw error instanceof FetchError ? error : new FetchError('the server could not be reached')
   } finally {
     clearTimeout(headers)
     clearTimeout(total)

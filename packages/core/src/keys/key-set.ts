@@ -14,6 +14,8 @@ export interface KeySet {
    * @throws {AuthError} `key_unknown`, `keys_unavailable`
    */
   find(kid: string | null, algorithm: Algorithm): Promise<VerificationKey>
+  /** The keys that were read last, whatever their age; `null` before there are any. Never fetches. */
+  readonly latest: KeySnapshot | null
 }
 
 /** The keys of one issuer at one time. Never changed after it is made. */

@@ -22,7 +22,7 @@ export interface RemoteKeySetOptions {
  */
 export class RemoteKeySet implements KeySet {
   readonly #options: RemoteKeySetOptions
-  #snapshot: KeySnapshot | null = null
+  latest: KeySnapshot | null = null
   #fetching: Promise<KeySnapshot> | null = null
 
   constructor(options: RemoteKeySetOptions) {
@@ -31,7 +31,7 @@ export class RemoteKeySet implements KeySet {
 
   current(): KeySnapshot | Promise<KeySnapshot> {
     const { now, limits } = this.#options
-    const snapshot = this.#snapshot
+    const snapshot = this.latest
     return snapshot !== null && snapshot.ageSeconds(now()) < limits.keysFreshSeconds ? snapshot : this.#fetch()
   }
 
@@ -66,8 +66,8 @@ export class RemoteKeySet implements KeySet {
         .map((jwk) => importJwk(jwk, limits.kidCharacters))
         .filter((key): key is ImportedKey => typeof key !== 'string')
       if (usable.length === 0) throw new FetchError('the key set has no usable key')
-      this.#snapshot = new KeySnapshot(await Promise.all(usable.map(withThumbprint)), startedAt)
-      return this.#snapshot
+      this.latest = new KeySnapshot(await Promise.all(usable.map(withThumbprint)), startedAt)
+      return this.latest
     } catch (error) {
       // A library's error can quote the answer it could not read: only our own fixed texts go on.
       const cause = error instanceof FetchError ? error : new FetchError('the key set could not be read')

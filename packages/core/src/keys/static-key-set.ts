@@ -12,7 +12,7 @@ export interface JwkSet {
 /** Keys that are given with the configuration: each must be usable, or the configuration is wrong. */
 export class StaticKeySet implements KeySet {
   readonly #ready: Promise<KeySnapshot>
-  #snapshot: KeySnapshot | null = null
+  latest: KeySnapshot | null = null
 
   /** @throws {ConfigError} naming the first key that cannot verify signatures */
   constructor(jwks: JwkSet, where: string, limits: Limits) {
@@ -22,14 +22,14 @@ export class StaticKeySet implements KeySet {
       return key
     })
     this.#ready = Promise.all(imported.map(withThumbprint)).then((keys) => {
-      this.#snapshot = new KeySnapshot(keys, null)
-      return this.#snapshot
+      this.latest = new KeySnapshot(keys, null)
+      return this.latest
     })
     this.#ready.catch(() => {}) // asked again by `current()`: without this, a failure here would end the process
   }
 
   current(): KeySnapshot | Promise<KeySnapshot> {
-    return this.#snapshot ?? this.#ready
+    return this.latest ?? this.#ready
   }
 
   async find(kid: string | null, algorithm: Algorithm): Promise<VerificationKey> {

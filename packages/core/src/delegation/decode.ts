@@ -113,7 +113,9 @@ function readParties(
     // The target belongs to the token's issuer, and has no history of its own: nobody documents what that would mean.
     if (chain.length !== 1 || (first.issuer !== null && first.issuer !== tokenSubject.issuer)) return MALFORMED
     if (isObject(value) && Object.hasOwn(value, 'act_as')) return MALFORMED
-    const subject = Object.freeze({ ...first, issuer: tokenSubject.issuer })
+    // Naming the token's own subject is naming nobody else, whatever else the claim says.
+    const self = first.id === tokenSubject.id && first.idClaim === tokenSubject.idClaim
+    const subject = self ? tokenSubject : Object.freeze({ ...first, issuer: tokenSubject.issuer })
     return { subject, chain: Object.freeze([tokenSubject]) }
   }
   if (form.tenantClaim === null) return { subject: tokenSubject, chain }

@@ -4,11 +4,12 @@ import { audiencesOf } from './claims/audience.js'
 import type { ClaimCheckInput } from './claims/claim-check.js'
 import { checkClaims, checkTimes } from './claims/index.js'
 import { type AuthContext, contextOf, type TokenInfo } from './delegation/context.js'
-import { hasMarker } from './delegation/markers.js'
+import { carriesDelegation } from './delegation/decode.js'
 import { AuthError } from './errors.js'
 import type { Issuer } from './issuers/issuer.js'
 import type { Limits } from './limits.js'
 import { isAlgorithm } from './token/algorithms.js'
+import { isIdentifier } from './token/identifier.js'
 import { frozenCopy, type JsonObject } from './token/json.js'
 import { parseJwt, type UnverifiedJwt } from './token/jwt.js'
 import { verifySignature } from './token/signature.js'
@@ -104,16 +105,17 @@ export function createVerifier({ issuers, cache, now, clockToleranceSeconds, lim
   }
 
   async function proveNew(token: string): Promise<ProvenToken | RefusedToken> {
-    let evidence = NO_EVIDENCE
+    let unverifiedKeyId: string | null = null
+    let proved: { issuer: Issuer; claims: JsonObject; info: TokenInfo } | null = null
     try {
       const jwt = parseJwt(token, limits)
-      evidence = { ...NO_EVIDENCE, keyId: textOf(jwt.unverifiedHeader['kid']) }
+      unverifiedKeyId = textOf(jwt.unverifiedHeader['kid'])
       const { issuer, thumbprint } = await proveSignature(jwt)
 
       const header = frozenCopy(jwt.unverifiedHeader)
       const claims = frozenCopy(jwt.unverifiedClaims)
-      const info = tokenInfo(issuer, header, claims, jwt.signingInput)
-      evidence = { ...info, carriesDelegation: hasMarker(claims, issuer.dialect.markers) }
+      const info = tokenInfo(issuer, header, claims, jwt.signingInput, limits)
+      proved = { issuer, claims, info }
 
       const refusal = checkClaims(checkInput(issuer, header, claims))
       if (refusal !== null) throw new AuthError(refusal)
@@ -124,8 +126,8 @@ export function createVerifier({ issuers, cache, now, clockToleranceSeconds, lim
       cache?.set(proven)
       return proven
     } catch (error) {
-      if (error instanceof AuthError) return { error, evidence }
-      throw error
+      if (!(error instanceof AuthError)) throw error
+      return { error, evidence: proved === null ? { ...NO_EVIDENCE, keyId: unverifiedKeyId } : evidenceOf(proved) }
     }
   }
 
@@ -140,26 +142,27 @@ export function createVerifier({ issuers, cache, now, clockToleranceSeconds, lim
       try {
         if (refusal === null && !(await issuer.keys.current()).holds(proven.thumbprint)) refusal = 'key_unknown'
       } catch (error) {
-        if (error instanceof AuthError) return { error, evidence: evidenceOf(proven) }
+        if (error instanceof AuthError) return { error, evidence: evidenceOf({ ...proven, info: proven.context.token }) }
         throw error
       }
       if (refusal === null) return null
       cache?.delete(proven)
-      return { error: new AuthError(refusal), evidence: evidenceOf(proven) }
+      return { error: new AuthError(refusal), evidence: evidenceOf({ ...proven, info: proven.context.token }) }
     },
   }
 }
 
-function evidenceOf({ context, claims, issuer }: ProvenToken): Evidence {
-  return { ...context.token, carriesDelegation: hasMarker(claims, issuer.dialect.markers) }
+/** What may be recorded of a token whose signature holds. */
+function evidenceOf({ info, claims, issuer }: { info: TokenInfo; claims: JsonObject; issuer: Issuer }): Evidence {
+  return { ...info, carriesDelegation: carriesDelegation(claims, issuer.dialect) }
 }
 
-function tokenInfo(issuer: Issuer, header: JsonObject, claims: JsonObject, signingInput: string): TokenInfo {
+function tokenInfo(issuer: Issuer, header: JsonObject, claims: JsonObject, signingInput: string, limits: Limits): TokenInfo {
   const { jti, iat, exp, aud } = claims
   return Object.freeze({
     issuer: issuer.issuer,
     audience: Object.freeze([...(audiencesOf(aud) ?? [])]),
-    id: typeof jti === 'string' ? jti : `sha256:${hash('sha256', signingInput, 'base64url')}`,
+    id: isIdentifier(jti, limits.identifierCharacters) ? jti : `sha256:${hash('sha256', signingInput, 'base64url')}`,
     type: textOf(header['typ']),
     issuedAt: typeof iat === 'number' ? iat : null,
     expiresAt: typeof exp === 'number' ? exp : 0,

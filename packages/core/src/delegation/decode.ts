@@ -74,6 +74,11 @@ export function decodeDelegation(
   return { kind, subject, actor, chain, mayAct, notices }
 }
 
+/** Whether verified claims carry delegation at all, readable or not, of this dialect or another. */
+export function carriesDelegation(claims: JsonObject, dialect: Dialect): boolean {
+  return hasMarker(claims, dialect.markers) || dialect.forms.some((form) => foundBy(claims, form) !== undefined)
+}
+
 /** Stands for something that is present but cannot be read: no encoding can make an actor of it. */
 const UNREADABLE = false
 

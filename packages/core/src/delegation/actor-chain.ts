@@ -59,7 +59,7 @@ function readFlat(value: JsonValue, form: ActorForm, limits: Limits): readonly P
 /** One party of a chain, or of `may_act`. */
 export function readParty(
   link: JsonObject,
-  form: Pick<ActorForm, 'naming' | 'issuerRequired'>,
+  form: Pick<ActorForm, 'naming' | 'issuerRequired' | 'profiles'>,
   mapping: ClaimMapping,
   limits: Limits,
 ): Party | Malformed {
@@ -68,9 +68,10 @@ export function readParty(
   if (idClaim === undefined || !isIdentifier(id, limits.identifierCharacters)) return MALFORMED
   const issuer = ownMember(link, 'iss')
   if (issuer === undefined ? form.issuerRequired : !isIdentifier(issuer, limits.identifierCharacters)) return MALFORMED
-  const profiles = readProfiles(link, mapping.profiles, limits)
+  const profiles = readProfiles(link, form.profiles ?? mapping.profiles, limits)
   if (profiles === MALFORMED) return MALFORMED
-  const claims = frozenCopy(link, NOT_KEPT.has(idClaim) ? NOT_KEPT : new Set([...NOT_KEPT, idClaim]))
+  const own = [idClaim, mapping.profiles?.claim ?? idClaim].filter((name) => !NOT_KEPT.has(name))
+  const claims = frozenCopy(link, own.length === 0 ? NOT_KEPT : new Set([...NOT_KEPT, ...own]))
   return Object.freeze({
     id,
     idClaim,

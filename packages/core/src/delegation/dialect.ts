@@ -26,6 +26,8 @@ export interface ActorForm {
   readonly required: boolean
   /** Actors and subjects share one name space, so that an actor equal to the subject is the subject. */
   readonly selfIsDirect: boolean
+  /** Where this form's parties say their profiles, if not where the dialect's mapping says: a reader returns the standard's shape. */
+  readonly profiles: ClaimMapping['profiles']
   /** Top-level claim that holds the actor's tenant; only with `string`. */
   readonly tenantClaim: string | null
   /** Claims that say that the form is used, even where its own claim is missing: such a token is unreadable, not direct. */

@@ -5,7 +5,7 @@ import { type ClaimMapping, MALFORMED, type Malformed } from './claim-mapping.js
 import type { Party } from './party.js'
 
 /** Issuers write `may_act` by subject or by client id, whatever they do in `act`. */
-const FORM = { naming: ['sub', 'client_id'], issuerRequired: false } as const
+const FORM = { naming: ['sub', 'client_id'], issuerRequired: false, profiles: null } as const
 
 /** Who may become an actor at the authorization server (RFC 8693 4.4); `null` where the token does not say. Nobody acts by it. */
 export function readMayAct(claims: JsonObject, mapping: ClaimMapping, limits: Limits): Party | null | Malformed {

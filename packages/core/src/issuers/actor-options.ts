@@ -9,8 +9,8 @@ export interface ActorOptions {
   readonly claim?: string | readonly string[]
   /**
    * A function of the verified claims, for shapes that the other members cannot say: returns an object in the shape of `act`
-   * (RFC 8693 4.1), `'unknown'` where somebody acts but is not named, or `null` for nobody. Synchronous; what it returns is
-   * checked like a claim, and an error in it refuses the token.
+   * (RFC 8693 4.1, profiles as `sub_profile`), `'unknown'` where somebody acts but is not named, or `null` for nobody.
+   * Synchronous; what it returns is checked like a claim, and an error in it refuses the token.
    */
   readonly read?: ActorReader
   /** Known delegation claims that `read` looks after, by name (`ext.act` for a path). Others stay foreign. */
@@ -89,6 +89,7 @@ function resolveActor(options: unknown, where: string): ResolvedActor {
     reversed: direction === 'subject',
     required: optional(members, 'required', where, booleanAt, false),
     selfIsDirect: optional(members, 'selfIsDirect', where, booleanAt, false),
+    profiles: read === null ? null : { claim: 'sub_profile', words: null },
     tenantClaim,
     signs: [
       ...prefixes.slice(0, -1).filter((prefix) => DELEGATION_MARKERS.some((marker) => pathName(marker) === pathName(prefix))),

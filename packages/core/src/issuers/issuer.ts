@@ -44,7 +44,10 @@ export interface IssuerOptions {
   readonly kind?: DelegationKind | ((claims: JsonObject) => DelegationKind)
   /** What `may_act` means: `expose` (default) it; `refuse` tokens that have it; `refuse_without_act`: they are grants, not access tokens. */
   readonly mayAct?: Dialect['mayAct']
-  /** Known delegation markers of other systems that this issuer uses for something else. */
+  /**
+   * Known delegation markers of other systems that this issuer uses for something else. They are not looked at any more, so
+   * never name one that still says that somebody acts: such a call would pass as direct.
+   */
   readonly ignoredMarkers?: readonly string[]
   /** Claims that carry authority beside scopes: kept out of a delegated context's `claims`. */
   readonly authorityClaims?: readonly string[]

@@ -9,6 +9,7 @@ export default defineConfig({
     alias: [
       { find: '@behalf/core/adapter', replacement: source('core/src/adapter.ts') },
       { find: '@behalf/core/issuers', replacement: source('core/src/issuers/index.ts') },
+      { find: '@behalf/express/request', replacement: source('express/src/request.ts') },
       { find: /^@behalf\/(core|express|koa|pino|testing)$/, replacement: source('$1/src/index.ts') },
     ],
   },

@@ -31,6 +31,7 @@ export interface Limits {
   readonly retryAfterSeconds: number
 }
 
+/** The limits that hold where the `limits` option says nothing; units as in {@link Limits}. */
 export const DEFAULT_LIMITS: Limits = Object.freeze({
   tokenBytes: 16 * 1024,
   jsonDepth: 32,

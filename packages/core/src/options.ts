@@ -23,7 +23,7 @@ export interface AuditOptions {
   readonly sinks: readonly AuditSink[]
   /**
    * `delegated` (default): every delegated call, allowed or refused, and refusals of tokens whose signature holds and that
-   * carry a delegation claim. `refusals`: all refusals too. `always`: every call.
+   * carry a delegation claim. `refusals`: all refusals too. `always`: every verified call too.
    */
   readonly record?: RecordPolicy
   /** What becomes of a call whose record is not accepted: `refuse` (default) it with 503, or `allow` it. */
@@ -38,7 +38,7 @@ export interface ResourceServerOptions {
   readonly issuers: readonly IssuerOptions[]
   /** Who may act for whom. Without rules every delegated call is refused. */
   readonly delegation?: readonly DelegationRule[]
-  /** `report`: refusals made by rules are recorded as `would_refuse` and the call goes on. Default `enforce`. */
+  /** `report`: refusals made by rules are recorded as `would_refuse` and the call goes on; creation warns of it. Default `enforce`. */
   readonly mode?: 'enforce' | 'report'
   /** Needed with rules; the word `'none'` says that nothing is recorded. */
   readonly audit?: AuditOptions | 'none'
@@ -50,6 +50,7 @@ export interface ResourceServerOptions {
   readonly contextProperty?: string
   /** How far clocks may differ, in seconds; 0 to 300. Default 5. */
   readonly clockToleranceSeconds?: number
+  /** Bounds to change; the rest keep their defaults. */
   readonly limits?: Partial<Limits>
   /** Bounds of the verified-token cache; `false`: none. */
   readonly cache?: CacheOptions | false

@@ -80,7 +80,7 @@ describe('the Authorization field', () => {
     ['Bearer: a.b.c', 'credentials_malformed'],
     ['Bearer, a.b.c', 'credentials_malformed'],
     ['"Bearer" a.b.c', 'credentials_malformed'],
-    // Full case folding would make a K of the Kelvin sign and an S of the long s: neither is in a scheme.
+    // Letters that look or fold like ASCII ones are in no scheme.
     ['Bea\u0280er a.b.c', 'credentials_malformed'],
     ['\u212aasic a', 'credentials_malformed'],
   ])('%j: %s', (line, result) => {

@@ -15,7 +15,7 @@ export function pinoSink(logger: Pick<Logger, 'info' | 'warn' | 'flush' | 'isLev
   if (!logger.isLevelEnabled('info')) throw new TypeError("pinoSink needs a logger whose level writes 'info'")
   return {
     write(event) {
-      if (event.decision === 'allow') logger.info({ audit: event }, messageOf(event))
+      if (event.decision === 'allow' && event.result !== 'refused') logger.info({ audit: event }, messageOf(event))
       else logger.warn({ audit: event }, messageOf(event))
     },
     flush: () =>

@@ -71,11 +71,13 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
       if (answers.includes(false)) return false
       if (waiting.length === 0) return true
       let timer: NodeJS.Timeout | undefined
-      const late = new Promise<boolean>((resolve) => {
-        timer = setTimeout(resolve, timeoutMilliseconds, false)
+      const late = new Promise<'late'>((resolve) => {
+        timer = setTimeout(resolve, timeoutMilliseconds, 'late')
       })
       try {
-        return await Promise.race([late, Promise.all(waiting).then((all) => all.every(Boolean))])
+        const answer = await Promise.race([late, Promise.all(waiting).then((all) => (all.every(Boolean) ? 'yes' : 'no'))])
+        if (answer === 'late') warnLost()
+        return answer === 'yes'
       } finally {
         clearTimeout(timer)
       }

@@ -1,0 +1,845 @@
+/** One table of requests, four frameworks: what a caller and an auditor see does not depend on the framework. */
+import { type AuditEvent, type AuthContext, REFUSAL_CODES, type RefusalCode, type ResourceServerOptions } from '@behalf/core'
+import { curity, oauth } from '@behalf/core/issuers'
+import { createSigningKey, createTestIssuer, fixtures, type MemorySink, memorySink, type TestIssuer } from '@behalf/testing'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Answer, type Ask, ask, askRaw, bearer, parseAnswer } from './support/http.js'
+import { type Application, closeAll, type Framework, type RunningApi, startOnAll, type TestServer } from './support/servers.js'
+
+const NOW = 1_790_000_000_000
+const AGENTS_ISSUER = 'https://agents.example.test'
+const CURITY_ISSUER = String(fixtures.curity.impersonated.claims['iss'])
+const now = () => NOW
+
+const issuer: TestIssuer = await createTestIssuer({ algorithms: ['EdDSA'], now })
+const { audience } = issuer
+const jwks = issuer.jwks()
+const trusted = oauth({ issuer: issuer.issuer, audience, jwks, clientIds: ['client-1', 'agent-client'] })
+
+const MAIN: Omit<ResourceServerOptions, 'audit'> = {
+  issuers: [
+    trusted,
+    curity({ issuer: CURITY_ISSUER, audience: 'test-web-api', jwks, actAs: true }),
+    oauth({ issuer: AGENTS_ISSUER, audience, jwks, actor: { required: true } }),
+  ],
+  delegation: [
+    {
+      id: 'support-looks',
+      kind: 'impersonation',
+      issuer: CURITY_ISSUER,
+      actor: { id: 'admin' },
+      scopes: ['read', 'openid'],
+      methods: 'safe',
+      maxLifetimeSeconds: 600,
+    },
+    {
+      id: 'agents',
+      kind: 'delegation',
+      issuer: issuer.issuer,
+      actor: { profile: 'ai_agent' },
+      scopes: ['orders:*'],
+      exceptScopes: ['orders:refund'],
+      maxDepth: 2,
+    },
+    { id: 'on-duty', kind: 'delegation', issuer: issuer.issuer, actor: { id: 'duty-1' }, scopes: 'all', when: async () => true },
+    { id: 'off-duty', kind: 'delegation', issuer: issuer.issuer, actor: { id: 'off-1' }, scopes: 'all', when: () => false },
+    {
+      id: 'broken',
+      kind: 'delegation',
+      issuer: issuer.issuer,
+      actor: { id: 'broken-1' },
+      scopes: 'all',
+      when: () => Promise.reject(new Error('the roster is down')),
+    },
+  ],
+  now,
+}
+
+type ConfigName = 'main' | 'plain' | 'optional' | 'cookie' | 'report' | 'deaf' | 'lenient' | 'keyless'
+
+/** The server's options beside its sink, and whether its `authenticate()` is optional. */
+const CONFIGS: Readonly<
+  Record<ConfigName, { options: (sink: MemorySink) => ResourceServerOptions; optional?: true; deaf?: true }>
+> = {
+  main: { options: (sink) => ({ ...MAIN, audit: { sinks: [sink], record: 'always' } }) },
+  plain: { options: (sink) => ({ ...MAIN, audit: { sinks: [sink] } }) },
+  optional: { options: (sink) => ({ ...MAIN, audit: { sinks: [sink] } }), optional: true },
+  cookie: {
+    options: (sink) => ({
+      ...MAIN,
+      audit: { sinks: [sink] },
+      credentials: { from: (request) => /(?:^|; )token=([^;]*)/.exec(request.header('cookie') ?? '')?.[1] ?? null },
+    }),
+  },
+  report: { options: (sink) => ({ ...MAIN, mode: 'report', audit: { sinks: [sink] } }) },
+  deaf: { options: (sink) => ({ ...MAIN, audit: { sinks: [sink] } }), deaf: true },
+  lenient: { options: (sink) => ({ ...MAIN, audit: { sinks: [sink], unrecorded: 'allow' } }), deaf: true },
+  keyless: {
+    options: (sink) => ({
+      ...MAIN,
+      issuers: [oauth({ issuer: issuer.issuer, audience, jwksUri: `${issuer.issuer}/nowhere` })],
+      delegation: [],
+      audit: { sinks: [sink], record: 'refusals' },
+    }),
+  },
+}
+
+/** The same routes everywhere. */
+function build(optional: boolean) {
+  return (app: Application, api: TestServer, { handler }: Framework) => {
+    const whoami = handler((call) => {
+      const context = api.contextOf(call.request)
+      call.json({ context, shown: context === null ? null : call.shown['auth'] === context })
+    })
+    app.use(api.authenticate({ optional }))
+    app.route('GET', '/', whoami)
+    app.route('POST', '/', whoami)
+    app.route('GET', '/verified', api.guard(), whoami)
+    app.route('GET', '/orders/:id', api.guard({ scopes: 'orders:read' }), whoami)
+    app.route('POST', '/orders', api.guard({ scopes: ['orders:write'] }), whoami)
+    app.route('GET', '/refunds', api.guard({ scopes: ['orders:refund', 'orders:read'] }), whoami)
+    app.route('POST', '/password', api.guard({ kind: 'direct' }), whoami)
+    app.route(
+      'GET',
+      '/inbox',
+      api.guard({ kind: ['delegation', 'impersonation'] }),
+      api.guard({ actor: { profile: 'ai_agent' } }),
+      whoami,
+    )
+    app.route('GET', '/department', api.guard({ claims: { department: ['sales', 'support'] } }), whoami)
+    app.route('GET', '/people', api.guard({ subject: { not: { type: 'client' } } }), whoami)
+    app.route('GET', '/checked', api.guard({ check: async (_context, request) => request.header('x-pass') === 'yes' }), whoami)
+    app.route(
+      'GET',
+      '/broken-check',
+      api.guard({
+        check() {
+          throw new Error('the check is broken')
+        },
+      }),
+      whoami,
+    )
+  }
+}
+
+interface Row extends Ask {
+  readonly name: string
+  readonly on?: ConfigName
+  readonly token?: string
+  /** The whole request as bytes, instead of the members above. */
+  readonly raw?: string
+  readonly status: number
+  readonly code?: RefusalCode
+  /** `error` of the challenge; `null`: a bare challenge. Left out: no challenge at all. */
+  readonly challenge?: string | null
+  readonly challengeScope?: string
+  readonly retryAfter?: string
+  /** `stage decision reason-or-rule`, for outcomes `response decision result status`. */
+  readonly events?: readonly string[]
+  /** `kind subject actor…chain / rule / effective scopes / wouldRefuse`. */
+  readonly context?: string
+}
+
+const claims = (more: Readonly<Record<string, unknown>>) => ({ claims: more as Record<string, never> })
+const token = (more: Readonly<Record<string, unknown>> = {}) => issuer.token(claims({ jti: 'token-1', ...more }))
+const withHeader = (header: Readonly<Record<string, unknown>>) =>
+  issuer.token({ ...claims({ jti: 'token-1' }), header: header as Record<string, never> })
+const agent = { sub: 'agent-7', iss: issuer.issuer, sub_profile: 'ai_agent' }
+const valid = token()
+const agentToken = token({ act: agent, client_id: 'agent-client', scope: 'orders:read orders:refund profile:read' })
+const impersonated = issuer.tokenOf(fixtures.curity.impersonated)
+const stranger = createSigningKey('EdDSA', { kid: issuer.key().kid })
+const refusedAt = (stage: string, code: RefusalCode) => [`${stage} refuse ${code}`]
+const invalid = (name: string, code: RefusalCode, badToken: string, more: Partial<Row> = {}): Row => ({
+  name,
+  token: badToken,
+  status: 401,
+  code,
+  challenge: 'invalid_token',
+  events: refusedAt('verify', code),
+  ...more,
+})
+
+const ROWS: readonly Row[] = [
+  // Admitted
+  {
+    name: 'a direct call',
+    token: valid,
+    status: 200,
+    context: 'direct user-1 / null / orders:read orders:write / null',
+    events: ['rules allow null', 'response allow completed 200'],
+  },
+  {
+    name: 'a direct call that nobody records',
+    on: 'plain',
+    token: valid,
+    status: 200,
+    context: 'direct user-1 / null / orders:read orders:write / null',
+    events: [],
+  },
+  {
+    name: 'an impersonated call',
+    token: impersonated,
+    status: 200,
+    context: 'impersonation user123 admin / support-looks / openid read / null',
+    events: ['rules allow support-looks', 'response allow completed 200'],
+  },
+  {
+    name: 'a reversed impersonation (act_as)',
+    token: issuer.tokenOf(fixtures.curity.actAs),
+    status: 200,
+    context: 'impersonation user123 admin / support-looks / openid read / null',
+    events: ['rules allow support-looks', 'response allow completed 200'],
+  },
+  {
+    name: 'a delegated call, narrowed by its rule',
+    path: '/orders/17?secret=1',
+    token: agentToken,
+    status: 200,
+    context: 'delegation user-1 agent-7 / agents / orders:read / null',
+    events: ['rules allow agents', 'response allow completed 200'],
+  },
+  {
+    name: 'a nested chain',
+    path: '/inbox',
+    token: token({ act: { ...agent, act: { sub: 'agent-1' } } }),
+    status: 200,
+    context: 'delegation user-1 agent-7 agent-1 / agents / orders:read orders:write / null',
+    events: ['rules allow agents', 'response allow completed 200'],
+  },
+  {
+    name: 'a delegated call whose rule asks somebody',
+    token: token({ act: { sub: 'duty-1' } }),
+    status: 200,
+    context: 'delegation user-1 duty-1 / on-duty / orders:read orders:write / null',
+    events: ['rules allow on-duty', 'response allow completed 200'],
+  },
+  {
+    name: 'the subject as its own actor',
+    token: token({ act: { sub: 'user-1', iss: issuer.issuer } }),
+    status: 200,
+    context: 'direct user-1 user-1 / null / orders:read orders:write / null',
+    events: ['rules allow null', 'response allow completed 200'],
+  },
+  {
+    name: 'HEAD',
+    method: 'HEAD',
+    path: '/verified',
+    token: valid,
+    status: 200,
+    events: ['rules allow null', 'response allow completed 200'],
+  },
+  {
+    name: 'a scheme in lower case',
+    headers: [['Authorization', `bearer ${valid}`]],
+    status: 200,
+    context: 'direct user-1 / null / orders:read orders:write / null',
+    events: ['rules allow null', 'response allow completed 200'],
+  },
+  {
+    name: 'several spaces after the scheme',
+    headers: [['authorization', `BEARER   ${valid}`]],
+    status: 200,
+    context: 'direct user-1 / null / orders:read orders:write / null',
+    events: ['rules allow null', 'response allow completed 200'],
+  },
+  {
+    name: 'a check that holds',
+    path: '/checked',
+    token: valid,
+    headers: [['X-Pass', 'yes']],
+    status: 200,
+    context: 'direct user-1 / null / orders:read orders:write / null',
+    events: ['rules allow null', 'response allow completed 200'],
+  },
+  {
+    name: 'a claim that is required',
+    path: '/department',
+    token: token({ department: 'support' }),
+    status: 200,
+    context: 'direct user-1 / null / orders:read orders:write / null',
+    events: ['rules allow null', 'response allow completed 200'],
+  },
+  {
+    name: 'an unknown route',
+    path: '/nowhere',
+    token: agentToken,
+    status: 404,
+    events: ['rules allow agents', 'response allow completed 404'],
+  },
+  { name: 'an anonymous call where that is allowed', on: 'optional', status: 200, context: 'anonymous', events: [] },
+  {
+    name: 'a cookie',
+    on: 'cookie',
+    headers: [['Cookie', `theme=dark; token=${agentToken}`]],
+    status: 200,
+    context: 'delegation user-1 agent-7 / agents / orders:read / null',
+    events: ['rules allow agents', 'response allow completed 200'],
+  },
+  {
+    name: 'a header where a cookie might be',
+    on: 'cookie',
+    token: valid,
+    status: 200,
+    context: 'direct user-1 / null / orders:read orders:write / null',
+    events: [],
+  },
+  {
+    name: 'a sink that refuses, where calls may go unrecorded',
+    on: 'lenient',
+    token: agentToken,
+    status: 200,
+    context: 'delegation user-1 agent-7 / agents / orders:read / null',
+    events: [],
+  },
+  {
+    name: 'report mode: no rule fits',
+    on: 'report',
+    token: token({ act: { sub: 'somebody' } }),
+    status: 200,
+    context: 'delegation user-1 somebody / null / orders:read orders:write / actor_unauthorized',
+    events: ['rules would_refuse actor_unauthorized', 'response would_refuse completed 200'],
+  },
+  {
+    name: 'report mode: a write under a read-only rule',
+    on: 'report',
+    method: 'POST',
+    token: impersonated,
+    status: 200,
+    context: 'impersonation user123 admin / null / openid profile read write / method_not_delegated',
+    events: ['rules would_refuse method_not_delegated', 'response would_refuse completed 200'],
+  },
+  {
+    name: 'report mode: a scope that the rule took away',
+    on: 'report',
+    path: '/refunds',
+    token: agentToken,
+    status: 200,
+    context: 'delegation user-1 agent-7 / null / orders:read orders:refund profile:read / scope_not_delegated',
+    events: ['rules allow agents', 'requirement would_refuse scope_not_delegated', 'response allow completed 200'],
+  },
+
+  // 400
+  {
+    name: 'two Authorization lines',
+    raw: `GET / HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer ${valid}\r\nauthorization: Bearer ${valid}\r\nConnection: close\r\n\r\n`,
+    status: 400,
+    code: 'request_ambiguous',
+    challenge: 'invalid_request',
+    events: refusedAt('credentials', 'request_ambiguous'),
+  },
+  {
+    name: 'a header and a cookie',
+    on: 'cookie',
+    token: valid,
+    headers: [['Cookie', `token=${valid}`]],
+    status: 400,
+    code: 'request_ambiguous',
+    challenge: 'invalid_request',
+    events: [],
+  },
+  {
+    name: 'two tokens joined by a comma',
+    headers: [['Authorization', `Bearer ${valid}, Bearer ${valid}`]],
+    status: 400,
+    code: 'credentials_malformed',
+    challenge: 'invalid_request',
+    events: refusedAt('credentials', 'credentials_malformed'),
+  },
+  {
+    name: 'an empty field',
+    raw: 'GET / HTTP/1.1\r\nHost: api\r\nAuthorization:\r\nConnection: close\r\n\r\n',
+    status: 400,
+    code: 'credentials_malformed',
+    challenge: 'invalid_request',
+    events: refusedAt('credentials', 'credentials_malformed'),
+  },
+  {
+    name: 'a scheme alone',
+    headers: [['Authorization', 'Bearer']],
+    status: 400,
+    code: 'credentials_malformed',
+    challenge: 'invalid_request',
+    events: refusedAt('credentials', 'credentials_malformed'),
+  },
+  {
+    name: 'a tab after the scheme',
+    headers: [['Authorization', `Bearer\t${valid}`]],
+    status: 400,
+    code: 'credentials_malformed',
+    challenge: 'invalid_request',
+    events: refusedAt('credentials', 'credentials_malformed'),
+  },
+  {
+    name: 'a cookie that is no token',
+    on: 'cookie',
+    headers: [['Cookie', 'token=a b']],
+    status: 400,
+    code: 'credentials_malformed',
+    challenge: 'invalid_request',
+    events: [],
+  },
+  {
+    name: 'an empty field where anonymous calls are allowed',
+    on: 'optional',
+    raw: 'GET / HTTP/1.1\r\nHost: api\r\nAuthorization: \r\nConnection: close\r\n\r\n',
+    status: 400,
+    code: 'credentials_malformed',
+    challenge: 'invalid_request',
+    events: [],
+  },
+
+  // 401
+  {
+    name: 'no credentials',
+    status: 401,
+    code: 'credentials_missing',
+    challenge: null,
+    events: refusedAt('credentials', 'credentials_missing'),
+  },
+  {
+    name: 'no credentials on an unknown route',
+    method: 'DELETE',
+    path: '/nowhere',
+    status: 401,
+    code: 'credentials_missing',
+    challenge: null,
+    events: refusedAt('credentials', 'credentials_missing'),
+  },
+  {
+    name: 'no credentials, HEAD',
+    method: 'HEAD',
+    status: 401,
+    code: 'credentials_missing',
+    challenge: null,
+    events: refusedAt('credentials', 'credentials_missing'),
+  },
+  {
+    name: 'no credentials, an upload',
+    method: 'POST',
+    body: 'x'.repeat(100_000),
+    status: 401,
+    code: 'credentials_missing',
+    challenge: null,
+    events: refusedAt('credentials', 'credentials_missing'),
+  },
+  {
+    name: 'no credentials, a browser',
+    headers: [
+      ['Accept', 'text/html'],
+      ['Accept-Encoding', 'gzip'],
+      ['If-None-Match', '*'],
+    ],
+    status: 401,
+    code: 'credentials_missing',
+    challenge: null,
+    events: refusedAt('credentials', 'credentials_missing'),
+  },
+  {
+    name: 'Basic',
+    headers: [['Authorization', 'Basic dXNlcjpwYXNz']],
+    status: 401,
+    code: 'credentials_missing',
+    challenge: null,
+    events: refusedAt('credentials', 'credentials_missing'),
+  },
+  {
+    name: 'Basic where anonymous calls are allowed',
+    on: 'optional',
+    headers: [['Authorization', 'Basic dXNlcjpwYXNz']],
+    status: 401,
+    code: 'credentials_missing',
+    challenge: null,
+    events: [],
+  },
+  {
+    name: 'an anonymous call at a guard',
+    on: 'optional',
+    path: '/verified',
+    status: 401,
+    code: 'credentials_missing',
+    challenge: null,
+    events: [],
+  },
+  {
+    name: 'an anonymous call at a guard for delegated calls',
+    on: 'optional',
+    path: '/inbox',
+    status: 401,
+    code: 'credentials_missing',
+    challenge: null,
+    events: [],
+  },
+  {
+    name: 'DPoP',
+    headers: [['Authorization', `DPoP ${valid}`]],
+    status: 401,
+    code: 'binding_unsupported',
+    challenge: 'invalid_token',
+    events: refusedAt('credentials', 'binding_unsupported'),
+  },
+  invalid('a token bound to a key', 'binding_unsupported', token({ cnf: { jkt: 'x' } }), {
+    events: refusedAt('bind', 'binding_unsupported'),
+  }),
+  invalid('no JWT', 'token_malformed', 'opaque'),
+  invalid('a header with crit', 'token_malformed', withHeader({ crit: ['b64'] })),
+  invalid('a bad token where anonymous calls are allowed', 'token_malformed', 'opaque', { on: 'optional', events: [] }),
+  invalid('an unknown issuer', 'issuer_unknown', token({ iss: 'https://evil.example.test' })),
+  invalid('alg none', 'algorithm_refused', withHeader({ alg: 'none' })),
+  invalid('HMAC', 'algorithm_refused', withHeader({ alg: 'HS256' })),
+  invalid('an unknown key', 'key_unknown', withHeader({ kid: 'nobody' })),
+  invalid("somebody else's signature", 'signature_invalid', issuer.token({ key: stranger })),
+  invalid('an ID token', 'token_type_refused', withHeader({ typ: 'JWT' })),
+  invalid('no jti', 'claim_missing', token({ jti: undefined })),
+  invalid('a sub that is a number', 'claim_invalid', token({ sub: 7 })),
+  invalid('another audience', 'audience_mismatch', token({ aud: 'https://other.example.test' })),
+  invalid('another client', 'client_refused', token({ client_id: 'client-2' })),
+  invalid('an expired token', 'token_expired', token({ exp: NOW / 1000 - 5 })),
+  invalid('a token for later', 'token_not_yet_valid', token({ nbf: NOW / 1000 + 6 })),
+  invalid('an unreadable actor', 'delegation_malformed', token({ act: 'agent-7' })),
+  invalid('an unreadable actor, by the default record', 'delegation_malformed', token({ act: null }), { on: 'plain' }),
+  invalid(
+    'two ways of delegation',
+    'delegation_ambiguous',
+    issuer.tokenOf(fixtures.curity.impersonated, claims({ act_as: { sub: 'user9' } })),
+  ),
+  invalid('a marker of another system', 'delegation_foreign', token({ impersonator: { email: 'a@example.test' } })),
+  invalid('no actor where one must be', 'delegation_missing', token({ iss: AGENTS_ISSUER })),
+
+  // 403
+  {
+    name: 'a scope that the token lacks',
+    path: '/refunds',
+    token: valid,
+    status: 403,
+    code: 'scope_insufficient',
+    challenge: 'insufficient_scope',
+    challengeScope: 'orders:refund orders:read',
+    events: ['rules allow null', 'requirement refuse scope_insufficient', 'response allow refused 403'],
+  },
+  {
+    name: 'nobody admits the actor',
+    token: token({ act: { sub: 'somebody' } }),
+    status: 403,
+    code: 'actor_unauthorized',
+    challenge: 'actor_unauthorized',
+    events: refusedAt('rules', 'actor_unauthorized'),
+  },
+  {
+    name: 'nobody admits the actor, HEAD, by the default record',
+    on: 'plain',
+    method: 'HEAD',
+    token: token({ act: { sub: 'somebody' } }),
+    status: 403,
+    code: 'actor_unauthorized',
+    challenge: 'actor_unauthorized',
+    events: refusedAt('rules', 'actor_unauthorized'),
+  },
+  {
+    name: 'the rule says no',
+    token: token({ act: { sub: 'off-1' } }),
+    status: 403,
+    code: 'actor_unauthorized',
+    challenge: 'actor_unauthorized',
+    events: refusedAt('rules', 'actor_unauthorized'),
+  },
+  {
+    name: 'another actor than the route wants',
+    path: '/inbox',
+    token: token({ act: { sub: 'duty-1' } }),
+    status: 403,
+    code: 'actor_unauthorized',
+    challenge: 'actor_unauthorized',
+    events: ['rules allow on-duty', 'requirement refuse actor_unauthorized', 'response allow refused 403'],
+  },
+  {
+    name: 'a scope that the rule took away',
+    path: '/refunds',
+    token: agentToken,
+    status: 403,
+    code: 'scope_not_delegated',
+    challenge: 'actor_unauthorized',
+    events: ['rules allow agents', 'requirement refuse scope_not_delegated', 'response allow refused 403'],
+  },
+  {
+    name: 'a route for direct calls',
+    method: 'POST',
+    path: '/password',
+    token: agentToken,
+    status: 403,
+    code: 'delegation_forbidden',
+    challenge: 'actor_unauthorized',
+    events: ['rules allow agents', 'requirement refuse delegation_forbidden', 'response allow refused 403'],
+  },
+  {
+    name: 'report mode: a route for direct calls',
+    on: 'report',
+    method: 'POST',
+    path: '/password',
+    token: token({ act: { sub: 'somebody' } }),
+    status: 403,
+    code: 'delegation_forbidden',
+    challenge: 'actor_unauthorized',
+    events: [
+      'rules would_refuse actor_unauthorized',
+      'requirement refuse delegation_forbidden',
+      'response would_refuse refused 403',
+    ],
+  },
+  {
+    name: 'report mode: an expired token',
+    on: 'report',
+    token: token({ act: agent, exp: NOW / 1000 - 5 }),
+    status: 401,
+    code: 'token_expired',
+    challenge: 'invalid_token',
+    events: refusedAt('verify', 'token_expired'),
+  },
+  {
+    name: 'a route for delegated calls',
+    path: '/inbox',
+    token: valid,
+    status: 403,
+    code: 'delegation_required',
+    challenge: 'actor_unauthorized',
+    events: ['rules allow null', 'requirement refuse delegation_required', 'response allow refused 403'],
+  },
+  {
+    name: 'a chain that is too long for the rule',
+    token: token({ act: { ...agent, act: { sub: 'b', act: { sub: 'c' } } } }),
+    status: 403,
+    code: 'delegation_too_deep',
+    challenge: 'actor_unauthorized',
+    events: refusedAt('rules', 'delegation_too_deep'),
+  },
+  {
+    name: 'a write under a read-only rule',
+    method: 'POST',
+    path: '/orders',
+    token: impersonated,
+    body: '{"id":1}',
+    status: 403,
+    code: 'method_not_delegated',
+    challenge: 'actor_unauthorized',
+    events: refusedAt('rules', 'method_not_delegated'),
+  },
+  {
+    name: 'a delegated token that lives too long',
+    token: issuer.tokenOf(fixtures.curity.impersonated, claims({ exp: NOW / 1000 + 601 })),
+    status: 403,
+    code: 'delegation_too_long',
+    challenge: 'actor_unauthorized',
+    events: refusedAt('rules', 'delegation_too_long'),
+  },
+  {
+    name: 'a claim that the route wants',
+    path: '/department',
+    token: token({ department: 'legal' }),
+    status: 403,
+    code: 'requirement_failed',
+    events: ['rules allow null', 'requirement refuse requirement_failed', 'response allow refused 403'],
+  },
+  {
+    name: 'an application where the route wants people',
+    path: '/people',
+    token: token({ sub: 'client-1' }),
+    status: 403,
+    code: 'requirement_failed',
+    events: ['rules allow null', 'requirement refuse requirement_failed', 'response allow refused 403'],
+  },
+  {
+    name: 'a check that does not hold',
+    path: '/checked',
+    token: valid,
+    status: 403,
+    code: 'requirement_failed',
+    events: ['rules allow null', 'requirement refuse requirement_failed', 'response allow refused 403'],
+  },
+
+  // 503
+  {
+    name: 'a rule that throws',
+    token: token({ act: { sub: 'broken-1' } }),
+    status: 503,
+    code: 'rule_unavailable',
+    retryAfter: '5',
+    events: refusedAt('rules', 'rule_unavailable'),
+  },
+  {
+    name: 'a check that throws',
+    path: '/broken-check',
+    token: valid,
+    status: 503,
+    code: 'rule_unavailable',
+    retryAfter: '5',
+    events: ['rules allow null', 'requirement refuse rule_unavailable', 'response allow refused 503'],
+  },
+  {
+    name: 'a sink that refuses',
+    on: 'deaf',
+    token: agentToken,
+    status: 503,
+    code: 'audit_unavailable',
+    retryAfter: '5',
+    events: [],
+  },
+  {
+    name: 'a sink that refuses a call nobody records',
+    on: 'deaf',
+    token: valid,
+    status: 200,
+    context: 'direct user-1 / null / orders:read orders:write / null',
+    events: [],
+  },
+  {
+    name: 'keys that cannot be read',
+    on: 'keyless',
+    token: valid,
+    status: 503,
+    code: 'keys_unavailable',
+    retryAfter: '5',
+    events: refusedAt('verify', 'keys_unavailable'),
+  },
+]
+
+type Started = RunningApi & { readonly sink: MemorySink }
+const running = new Map<ConfigName, readonly Started[]>()
+
+beforeAll(async () => {
+  for (const [name, config] of Object.entries(CONFIGS)) {
+    const sinks = new Map<Framework, MemorySink>()
+    const started = await startOnAll(
+      (framework) => {
+        const sink = memorySink()
+        if (config.deaf) sink.refuse()
+        sinks.set(framework, sink)
+        return config.options(sink)
+      },
+      build(config.optional ?? false),
+    )
+    running.set(
+      name as ConfigName,
+      started.map((each) => ({ ...each, sink: sinks.get(each.framework) ?? memorySink() })),
+    )
+  }
+})
+
+afterAll(async () => {
+  await closeAll([...running.values()].flat())
+  await issuer.close()
+})
+
+interface Seen {
+  readonly answer: Answer
+  readonly events: readonly AuditEvent[]
+}
+
+async function see({ port, sink }: Started, row: Row): Promise<Seen> {
+  sink.clear()
+  const headers = [...(row.token === undefined ? [] : [bearer(row.token)]), ...(row.headers ?? [])]
+  const answer = row.raw === undefined ? await ask(port, { ...row, headers }) : parseAnswer(await askRaw(port, row.raw))
+  if (row.events?.some((event) => event.startsWith('response '))) await sink.until((event) => event.type === 'access.outcome')
+  return { answer, events: [...sink.events] }
+}
+
+/** What may differ between two runs of the same request: ids, which are replaced by their order of appearance. */
+function comparable(events: readonly AuditEvent[]): unknown {
+  const ids = [...new Set(events.flatMap(({ id, requestId }) => [id, requestId]))]
+  return JSON.parse(JSON.stringify(events), (name, value: unknown) =>
+    (name === 'id' || name === 'requestId') && ids.includes(String(value)) ? `id-${ids.indexOf(String(value))}` : value,
+  )
+}
+
+function comparableHeaders({ headers }: Answer): Record<string, string> {
+  const { 'x-powered-by': _by, date: _date, connection: _connection, 'keep-alive': _alive, ...rest } = headers
+  return rest
+}
+
+function summaryOf({ type, stage, decision, reason, rule, result, http }: AuditEvent): string {
+  return type === 'access.outcome'
+    ? `${stage} ${decision} ${result} ${http.status}`
+    : `${stage} ${decision} ${decision === 'allow' ? rule : reason}`
+}
+
+function describeContext(context: AuthContext | null): string {
+  if (context === null) return 'anonymous'
+  const parties = [context.subject, ...context.chain].map(({ id }) => id)
+  return [`${context.kind} ${parties.join(' ')}`, context.rule, context.scopes.join(' '), context.wouldRefuse]
+    .map(String)
+    .join(' / ')
+}
+
+describe.each(ROWS)('$name', (row) => {
+  const seen: Seen[] = []
+
+  test('is answered and recorded as the table says, on every framework', async () => {
+    for (const started of running.get(row.on ?? 'main') ?? []) {
+      const one = await see(started, row)
+      seen.push(one)
+      const { answer, events } = one
+      expect(answer.status).toBe(row.status)
+      if (row.code !== undefined) expectRefusal(answer, row, row.code)
+      if (row.context !== undefined) {
+        const body = JSON.parse(answer.body) as { context: AuthContext | null; shown: boolean | null }
+        expect(describeContext(body.context)).toBe(row.context)
+        expect(body.shown).toBe(body.context === null ? null : true)
+      }
+      expect(events.map(summaryOf)).toEqual(row.events)
+    }
+    expect(seen).toHaveLength(4)
+  })
+
+  test('is the same on every framework', () => {
+    const [first, ...others] = seen
+    expect(others).toHaveLength(3)
+    for (const other of others) {
+      if (row.code !== undefined) {
+        expect(comparableHeaders(other.answer)).toEqual(comparableHeaders(first?.answer as Answer))
+        expect(other.answer.body).toBe(first?.answer.body)
+      }
+      if (row.context !== undefined) expect(other.answer.body).toBe(first?.answer.body)
+      expect(comparable(other.events)).toEqual(comparable(first?.events ?? []))
+    }
+  })
+})
+
+function expectRefusal({ headers, body }: Answer, row: Row, code: RefusalCode): void {
+  expect(headers['content-type']).toBe('application/problem+json')
+  expect(headers['cache-control']).toBe('no-store')
+  expect(headers['retry-after']).toBe(row.retryAfter)
+  const challenge = headers['www-authenticate']
+  if (row.challenge === undefined) expect(challenge).toBeUndefined()
+  else if (row.challenge === null) expect(challenge).toBe('Bearer')
+  else {
+    const [, error, scope] =
+      /^Bearer error="([a-z_]+)", error_description="[\x20\x21\x23-\x5b\x5d-\x7e]+"(?:, scope="(.*)")?$/.exec(challenge ?? '') ??
+      []
+    expect({ error, scope }).toEqual({ error: row.challenge, scope: row.challengeScope })
+  }
+  if (row.method === 'HEAD') {
+    expect(body).toBe('')
+    expect(Number(headers['content-length'])).toBeGreaterThan(0)
+  } else {
+    expect(Buffer.byteLength(body)).toBe(Number(headers['content-length']))
+    expect(JSON.parse(body)).toMatchObject({ type: 'about:blank', status: row.status, code })
+  }
+}
+
+test('the table reaches every refusal', () => {
+  const reached = new Set(ROWS.map(({ code }) => code))
+  expect(REFUSAL_CODES.filter((code) => !reached.has(code))).toEqual([])
+})
+
+test('an event says the route by its pattern, and nothing of the path or query', async () => {
+  for (const started of running.get('main') ?? []) {
+    const { events } = await see(started, {
+      name: '',
+      path: '/orders/order-4711?q=query-4711',
+      token: agentToken,
+      status: 200,
+      events: ['response '],
+    })
+    expect(events.at(-1)?.http).toEqual({ method: 'GET', route: '/orders/:id', status: 200, durationMilliseconds: 0 })
+    expect(JSON.stringify(events)).not.toContain('4711')
+  }
+})

@@ -99,7 +99,7 @@ describe('pinoSink()', () => {
 
     it('has on disk after flush what it accepted before', async () => {
       const dest = join(folder, 'audit.log')
-      const destination = pino.destination({ dest, sync: false, minLength: 65_536 })
+      const destination = pino.destination({ dest, sync: false, minLength: 4096 })
       const sink = pinoSink(pino({}, destination))
       const events = [testEvent(), testEvent()]
       for (const event of events) await sink.write(event)
@@ -110,7 +110,7 @@ describe('pinoSink()', () => {
     })
   })
 
-  it('records a delegated call from its decision to its outcome', async () => {
+  it('writes what a server refuses', async () => {
     const key = createSigningKey('EdDSA')
     const { logger, lines } = collecting()
     const server = createResourceServer({

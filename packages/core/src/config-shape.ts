@@ -32,7 +32,7 @@ export function stringAt(value: unknown, where: string): string {
 /** A non-empty list without repetition, each entry read by `entry`. */
 export function listAt<T>(value: unknown, where: string, entry: (value: unknown, where: string) => T): readonly T[] {
   if (!Array.isArray(value) || value.length === 0) throw new ConfigError(`${where} must be a non-empty list`)
-  const entries = value.map((each, index) => entry(each, `${where}[${index}]`))
+  const entries = Array.from(value, (each: unknown, index) => entry(each, `${where}[${index}]`)) // `map` would skip holes
   if (new Set(entries).size !== entries.length) throw new ConfigError(`${where} names something twice`)
   return Object.freeze(entries)
 }

@@ -1,5 +1,5 @@
 import type { AuditSettings, RecordPolicy } from './audit/recorder.js'
-import type { AuditSink } from './audit/sink.js'
+import { type AuditSink, sinkAt } from './audit/sink.js'
 import { functionAt, integerAt, listAt, type Members, membersOf, optional, stringAt, wordAt } from './config-shape.js'
 import { ConfigError } from './errors.js'
 import { type Issuer, type IssuerOptions, resolveIssuer } from './issuers/issuer.js'
@@ -128,7 +128,7 @@ export function resolveOptions(options: unknown): Settings {
 function resolveIssuers(value: unknown, environment: Parameters<typeof resolveIssuer>[2]): ReadonlyMap<string, Issuer> {
   if (!Array.isArray(value) || value.length === 0) throw new ConfigError('issuers must be a non-empty list of issuer options')
   const issuers = new Map<string, Issuer>()
-  value.forEach((options: unknown, index) => {
+  Array.from(value).forEach((options: unknown, index) => {
     const issuer = resolveIssuer(options, `issuers[${index}]`, environment)
     if (issuers.has(issuer.issuer)) throw new ConfigError(`issuers[${index}].issuer is configured twice: "${issuer.issuer}"`)
     issuers.set(issuer.issuer, issuer)
@@ -166,20 +166,18 @@ function resolveAudit(members: Members, needed: boolean): AuditSettings {
   })
 }
 
-function sinkAt(value: unknown, where: string): AuditSink {
-  if (typeof value !== 'object' || value === null || typeof (value as AuditSink).write !== 'function') {
-    throw new ConfigError(`${where} must be a sink: an object with a method write(event)`)
-  }
-  return value as AuditSink
-}
-
 function credentialsAt(value: unknown, where: string): CredentialsSource {
   return functionAt<CredentialsSource>(membersOf(value, where, ['from'])['from'], `${where}.from`)
 }
 
+/** Node fires a longer timer at once. */
+const LONGEST_TIMER_MILLISECONDS = 2 ** 31 - 1
+
 function limitsAt(value: unknown, where: string): Limits {
   const members = membersOf(value, where, Object.keys(DEFAULT_LIMITS))
-  for (const [name, limit] of Object.entries(members)) integerAt(limit, `${where}.${name}`, 1)
+  for (const [name, limit] of Object.entries(members)) {
+    integerAt(limit, `${where}.${name}`, 1, name.endsWith('Milliseconds') ? LONGEST_TIMER_MILLISECONDS : Number.MAX_SAFE_INTEGER)
+  }
   return Object.freeze({ ...DEFAULT_LIMITS, ...(members as Partial<Limits>) })
 }
 

@@ -27,6 +27,8 @@ export interface ProvenToken {
   readonly context: AuthContext
   /** The token is bound to its sender (`cnf`, RFC 7800 3.1). */
   readonly bound: boolean
+  /** Whether the claims carry delegation at all; asked only where a call is refused. */
+  readonly carriesDelegation: () => boolean
 }
 
 /** What may be recorded of a token that was refused. Only `keyId` can be there before the signature holds; it is then an attacker's text. */
@@ -105,31 +107,38 @@ export function createVerifier({ issuers, cache, now, clockToleranceSeconds, lim
   }
 
   async function proveNew(token: string): Promise<ProvenToken | RefusedToken> {
-    let unverifiedKeyId: string | null = null
-    let proved: { issuer: Issuer; claims: JsonObject; info: TokenInfo } | null = null
+    let evidence: () => Evidence = () => NO_EVIDENCE
     try {
       const jwt = parseJwt(token, limits)
-      unverifiedKeyId = textOf(jwt.unverifiedHeader['kid'])
+      const keyId = textOf(jwt.unverifiedHeader['kid'])
+      evidence = () => ({ ...NO_EVIDENCE, keyId })
       const { issuer, thumbprint } = await proveSignature(jwt)
 
       const header = frozenCopy(jwt.unverifiedHeader)
       const claims = frozenCopy(jwt.unverifiedClaims)
       const info = tokenInfo(issuer, header, claims, jwt.signingInput, limits)
-      proved = { issuer, claims, info }
+      const carries = () => carriesDelegation(claims, issuer.dialect, limits)
+      evidence = () => ({ ...info, carriesDelegation: carries() })
 
       const refusal = checkClaims(checkInput(issuer, header, claims))
       if (refusal !== null) throw new AuthError(refusal)
       const context = contextOf(claims, info, issuer.dialect, limits)
       if (typeof context === 'string') throw new AuthError(context)
 
-      const proven = { token, issuer, thumbprint, header, claims, context, bound: claims['cnf'] !== undefined }
+      const bound = claims['cnf'] !== undefined
+      const proven = { token, issuer, thumbprint, header, claims, context, bound, carriesDelegation: carries }
       cache?.set(proven)
       return proven
     } catch (error) {
-      if (!(error instanceof AuthError)) throw error
-      return { error, evidence: proved === null ? { ...NO_EVIDENCE, keyId: unverifiedKeyId } : evidenceOf(proved) }
+      if (error instanceof AuthError) return { error, evidence: evidence() }
+      throw error
     }
   }
+
+  const refusedLater = ({ context, carriesDelegation: carries }: ProvenToken, error: AuthError): RefusedToken => ({
+    error,
+    evidence: { ...context.token, carriesDelegation: carries() },
+  })
 
   return {
     async prove(token) {
@@ -142,19 +151,14 @@ export function createVerifier({ issuers, cache, now, clockToleranceSeconds, lim
       try {
         if (refusal === null && !(await issuer.keys.current()).holds(proven.thumbprint)) refusal = 'key_unknown'
       } catch (error) {
-        if (error instanceof AuthError) return { error, evidence: evidenceOf({ ...proven, info: proven.context.token }) }
+        if (error instanceof AuthError) return refusedLater(proven, error)
         throw error
       }
       if (refusal === null) return null
       cache?.delete(proven)
-      return { error: new AuthError(refusal), evidence: evidenceOf({ ...proven, info: proven.context.token }) }
+      return refusedLater(proven, new AuthError(refusal))
     },
   }
-}
-
-/** What may be recorded of a token whose signature holds. */
-function evidenceOf({ info, claims, issuer }: { info: TokenInfo; claims: JsonObject; issuer: Issuer }): Evidence {
-  return { ...info, carriesDelegation: carriesDelegation(claims, issuer.dialect) }
 }
 
 function tokenInfo(issuer: Issuer, header: JsonObject, claims: JsonObject, signingInput: string, limits: Limits): TokenInfo {

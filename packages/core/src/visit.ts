@@ -101,7 +101,7 @@ export function createVisitLog(recorder: Recorder, now: () => number): VisitLog 
     },
 
     refused(visit, stage, { code: reason, status }, { context = null, evidence = NO_EVIDENCE, rule = null } = {}) {
-      if (!recorder.wants(true, context, evidence.carriesDelegation)) return
+      if (!recorder.wants(true, context, evidence.carriesDelegation || (visit.proven?.carriesDelegation() ?? false))) return
       const refusal = { type: 'access.decision', decision: 'refuse', stage, reason, status, rule, context } as const
       recorder.note(() => eventOf(visit, context === null ? { ...refusal, token: evidence } : refusal))
     },

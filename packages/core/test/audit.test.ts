@@ -835,6 +835,7 @@ describe('iterableSink()', () => {
   it('flushes when everything queued before has been taken, whatever came after', async () => {
     const sink = iterableSink({ maxQueuedEvents: 5 })
     await sink.flush()
+    const iterator = sink[Symbol.asyncIterator]()
     const [one, two, three] = events(3) as [AuditEvent, AuditEvent, AuditEvent]
     sink.write(one)
     sink.write(two)
@@ -842,7 +843,8 @@ describe('iterableSink()', () => {
     void sink.flush().then(() => {
       flushed = true
     })
-    const iterator = sink[Symbol.asyncIterator]()
+    await settle()
+    expect(flushed).toBe(false)
     await iterator.next()
     sink.write(three)
     await settle()

@@ -1,4 +1,5 @@
 import type { AuthContext, DelegatedContext, DirectContext, JsonValue, Party } from '@behalf/core'
+import { deepFreeze } from './deep-freeze.js'
 
 /** A party by its id, or with more members. */
 export type TestParty = string | (Partial<Party> & { readonly id: string })
@@ -89,10 +90,5 @@ function party(given: TestParty, defaults: Partial<Party>): Party {
 }
 
 function withoutPrototype(members: Readonly<Record<string, JsonValue>>): Readonly<Record<string, JsonValue>> {
-  return Object.assign(Object.create(null), members)
-}
-
-function deepFreeze<T extends object>(value: T): T {
-  for (const member of Object.values(value)) if (typeof member === 'object' && member !== null) deepFreeze(member as object)
-  return Object.freeze(value)
+  return Object.assign(Object.create(null), structuredClone(members)) // what is frozen later must not be the caller's
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { AuditEvent } from '@behalf/core'
+import { deepFreeze } from './deep-freeze.js'
 
 /** A valid audit event, for tests of sinks and pipelines; members can be overridden. */
 export function testEvent(overrides: Partial<AuditEvent> = {}): AuditEvent {
@@ -12,7 +13,7 @@ export function testEvent(overrides: Partial<AuditEvent> = {}): AuditEvent {
     tenant: null,
   } as const
   const actor = { ...subject, id: 'support-1', issuer: null } as const
-  return Object.freeze({
+  return deepFreeze({
     v: '1.0',
     id: uuidV7(),
     type: 'access.decision',

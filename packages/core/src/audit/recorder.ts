@@ -22,6 +22,7 @@ export interface Recorder {
   accept(event: AuditEvent): Promise<boolean>
   /** Writes an event that nothing waits for: a refusal, an outcome. Its loss, or an error in making it, is warned of. */
   note(create: () => AuditEvent): void
+  /** Flushes and closes the sinks, once. */
   close(): Promise<void>
 }
 
@@ -30,6 +31,7 @@ const WARNING_INTERVAL_MILLISECONDS = 60_000
 
 export function createRecorder(settings: AuditSettings, now: () => number): Recorder {
   const { sinks, record, timeoutMilliseconds } = settings
+  let closing: Promise<void> | null = null
   let lost = 0
   let warnedAt = Number.NEGATIVE_INFINITY
 
@@ -92,18 +94,24 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
       }
     },
 
-    async close() {
-      const closing = sinks.map(async (sink) => {
-        await sink.flush?.()
-        await sink.close?.()
-      })
-      const failures = (await Promise.allSettled(closing)).filter((each) => each.status === 'rejected')
-      if (failures.length > 0) {
-        throw new AggregateError(
-          failures.map((each) => each.reason),
-          'an audit sink could not be closed',
-        )
-      }
+    close() {
+      closing ??= closeAll(sinks)
+      return closing
     },
   }
+}
+
+/** Closes every sink, whatever becomes of its flush or of the others. */
+async function closeAll(sinks: readonly AuditSink[]): Promise<void> {
+  const closing = sinks.map(async (sink) => {
+    try {
+      await sink.flush?.()
+    } finally {
+      await sink.close?.()
+    }
+  })
+  const failures = (await Promise.allSettled(closing)).filter((each) => each.status === 'rejected')
+  if (failures.length === 0) return
+  const reasons = failures.map((each) => each.reason)
+  throw new AggregateError(reasons, 'an audit sink could not be closed')
 }

@@ -1,4 +1,5 @@
 import { integerAt } from '../config-shape.js'
+import { ConfigError } from '../errors.js'
 import type { AuditEvent } from './event.js'
 
 /**
@@ -14,6 +15,18 @@ export interface AuditSink {
   close?(): void | Promise<void>
 }
 
+/** A sink as it was configured. */
+export function sinkAt(value: unknown, where: string): AuditSink {
+  if (typeof value !== 'object' || value === null)
+    throw new ConfigError(`${where} must be a sink: an object with a method write(event)`)
+  const { write, flush, close } = value as Partial<AuditSink>
+  if (typeof write !== 'function') throw new ConfigError(`${where} must be a sink: it has no method write(event)`)
+  if ([flush, close].some((method) => method !== undefined && typeof method !== 'function')) {
+    throw new ConfigError(`${where} must be a sink: its flush and close, where it has them, must be functions`)
+  }
+  return value as AuditSink
+}
+
 const bestEffortSinks = new WeakSet<AuditSink>()
 
 /**
@@ -21,6 +34,7 @@ const bestEffortSinks = new WeakSet<AuditSink>()
  * is all that is wanted.
  */
 export function bestEffort(sink: AuditSink): AuditSink {
+  sinkAt(sink, 'the argument of bestEffort()')
   const wrapped: AuditSink = {
     write: (event) => sink.write(event),
     ...(sink.flush && { flush: () => sink.flush?.() }),
@@ -43,7 +57,7 @@ export interface IterableSinkOptions {
 /** A sink that is read with `for await`. One consumer; `close` ends its loop after what is queued. */
 export interface IterableSink extends AuditSink, AsyncIterable<AuditEvent> {
   write(event: AuditEvent): void
-  /** Resolves when the consumer has taken everything that was queued before. */
+  /** Resolves when the consumer has taken everything that was queued before; at once where no loop is under way. */
   flush(): Promise<void>
   close(): void
 }
@@ -55,43 +69,64 @@ export interface IterableSink extends AuditSink, AsyncIterable<AuditEvent> {
 export function iterableSink(options: IterableSinkOptions): IterableSink {
   const maxQueuedEvents = integerAt(options?.maxQueuedEvents, 'iterableSink().maxQueuedEvents', 1)
   const queue: AuditEvent[] = []
+  let written = 0
+  let taken = 0
   let closed = false
-  let wake: (() => void) | null = null
-  let drained: (() => void)[] = []
+  /** A loop is under way. */
+  let consumed = false
+  /** Calls of `next()` that wait for an event. */
+  let waiting: ((result: IteratorResult<AuditEvent, undefined>) => void)[] = []
+  /** Calls of `flush()`, each with the number of events that must have been taken. */
+  let flushing: { readonly upTo: number; readonly resolve: () => void }[] = []
 
-  const next = async (): Promise<IteratorResult<AuditEvent, undefined>> => {
-    for (;;) {
-      const event = queue.shift()
-      if (queue.length === 0) {
-        for (const resolve of drained) resolve()
-        drained = []
-      }
-      if (event !== undefined) return { done: false, value: event }
-      if (closed) return { done: true, value: undefined }
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-    }
+  /** Lets those go whose events were taken; all of them where nobody takes any more. */
+  function release(): void {
+    const done = flushing.filter(({ upTo }) => upTo <= taken || !consumed)
+    flushing = flushing.filter((each) => !done.includes(each))
+    for (const { resolve } of done) resolve()
   }
-  const rouse = () => {
-    wake?.()
-    wake = null
+
+  function close(): void {
+    closed = true
+    for (const resolve of waiting) resolve({ done: true, value: undefined })
+    waiting = []
+  }
+
+  const iterator: AsyncIterator<AuditEvent, undefined> = {
+    next() {
+      const event = queue.shift()
+      if (event !== undefined) {
+        taken++
+        release()
+        return Promise.resolve({ done: false, value: event })
+      }
+      if (closed) return Promise.resolve({ done: true, value: undefined })
+      return new Promise((resolve) => waiting.push(resolve))
+    },
+    async return() {
+      consumed = false
+      release()
+      return { done: true, value: undefined }
+    },
   }
   return {
     write(event) {
       if (closed) throw new Error('the iterable sink is closed')
       if (queue.length >= maxQueuedEvents) throw new Error('the queue of the iterable sink is full')
-      queue.push(event)
-      rouse()
+      written++
+      const consumer = waiting.shift()
+      if (consumer === undefined) queue.push(event)
+      else {
+        taken++
+        consumer({ done: false, value: event })
+      }
     },
-    flush: () => (queue.length === 0 ? Promise.resolve() : new Promise((resolve) => drained.push(resolve))),
-    close() {
-      closed = true
-      rouse()
+    flush: () =>
+      taken === written || !consumed ? Promise.resolve() : new Promise((resolve) => flushing.push({ upTo: written, resolve })),
+    close,
+    [Symbol.asyncIterator]() {
+      consumed = true
+      return iterator
     },
-    [Symbol.asyncIterator]: () => ({
-      next,
-      return: async () => ({ done: true, value: undefined }),
-    }),
   }
 }

@@ -1,6 +1,6 @@
 import type { RefusalCode } from '../challenge.js'
 import type { Limits } from '../limits.js'
-import { isObject, type JsonObject, type JsonValue } from '../token/json.js'
+import { isObject, type JsonObject, type JsonValue, parseStrictJson } from '../token/json.js'
 import { readChain } from './actor-chain.js'
 import { MALFORMED, readIdentifier } from './claim-mapping.js'
 import { type ActorForm, callSynchronously, type DelegationKind, type Dialect } from './dialect.js'
@@ -45,7 +45,9 @@ export function decodeDelegation(
   if (mayAct === MALFORMED) return 'delegation_malformed'
   if (mayAct !== null && dialect.mayAct === 'refuse') return 'token_type_refused'
 
-  const present = dialect.forms.map((form) => ({ form, value: foundBy(claims, form) })).filter(({ value }) => value !== undefined)
+  const present = dialect.forms
+    .map((form) => ({ form, value: foundBy(claims, form, limits) }))
+    .filter(({ value }) => value !== undefined)
   if (present.length > 1) return 'delegation_ambiguous'
   const [found] = present
   if (found?.value === undefined) {
@@ -75,15 +77,15 @@ export function decodeDelegation(
 }
 
 /** Whether verified claims carry delegation at all, readable or not, of this dialect or another. */
-export function carriesDelegation(claims: JsonObject, dialect: Dialect): boolean {
-  return hasMarker(claims, dialect.markers) || dialect.forms.some((form) => foundBy(claims, form) !== undefined)
+export function carriesDelegation(claims: JsonObject, dialect: Dialect, limits: Limits): boolean {
+  return hasMarker(claims, dialect.markers) || dialect.forms.some((form) => foundBy(claims, form, limits) !== undefined)
 }
 
 /** Stands for something that is present but cannot be read: no encoding can make an actor of it. */
 const UNREADABLE = false
 
 /** What a form finds in a token: a value, or `undefined` where nothing is present. */
-function foundBy(claims: JsonObject, form: ActorForm): JsonValue | undefined {
+function foundBy(claims: JsonObject, form: ActorForm, limits: Limits): JsonValue | undefined {
   if (form.path !== null) {
     const value = claimAt(claims, form.path) // `null` is a value: a mapper failed, so who acts is unknown
     return value === undefined && hasMarker(claims, form.signs) ? UNREADABLE : value
@@ -91,9 +93,9 @@ function foundBy(claims: JsonObject, form: ActorForm): JsonValue | undefined {
   const read = form.read
   if (read === null) return undefined
   const value = callSynchronously(() => read(claims))
-  // A reader that threw or answered nothing usable has not said "nobody".
-  if (value === undefined) return UNREADABLE
-  return value === null ? undefined : value
+  if (value === null) return undefined
+  // A reader that threw, or answered something that is no JSON, has not said "nobody".
+  return callSynchronously(() => parseStrictJson(JSON.stringify(value), limits.jsonDepth)) ?? UNREADABLE
 }
 
 interface Parties {

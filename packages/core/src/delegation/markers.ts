@@ -27,7 +27,7 @@ export const DELEGATION_MARKERS: readonly ClaimPath[] = [
   ['ext', 'impersonator'],
 ]
 
-/** A path as one word: how markers are named in options and messages. */
+/** A known marker as one word: how options and messages name it. */
 export function pathName(path: ClaimPath): string {
   return path.join('.')
 }
@@ -47,7 +47,12 @@ export function hasMarker(claims: JsonObject, markers: readonly ClaimPath[]): bo
   return markers.some((path) => claimAt(claims, path) !== undefined)
 }
 
-/** The markers that a dialect has to refuse: all known ones less those that it reads or that the application says mean something else. */
-export function foreignMarkers(known: readonly string[]): readonly ClaimPath[] {
-  return DELEGATION_MARKERS.filter((path) => !known.includes(pathName(path)))
+/** Whether two paths are the same: member by member, since a name may hold dots itself. */
+export function isSamePath(one: ClaimPath, other: ClaimPath): boolean {
+  return one.length === other.length && one.every((name, index) => name === other[index])
+}
+
+/** The known markers but those given. */
+export function markersWithout(paths: readonly ClaimPath[]): readonly ClaimPath[] {
+  return DELEGATION_MARKERS.filter((marker) => !paths.some((path) => isSamePath(path, marker)))
 }

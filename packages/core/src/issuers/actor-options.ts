@@ -1,6 +1,6 @@
 import { booleanAt, functionAt, listAt, membersOf, oneOrListAt, optional, stringAt, wordAt } from '../config-shape.js'
 import type { ActorForm, ActorReader } from '../delegation/dialect.js'
-import { DELEGATION_MARKERS, pathName } from '../delegation/markers.js'
+import { type ClaimPath, DELEGATION_MARKERS, isSamePath, pathName } from '../delegation/markers.js'
 import { ConfigError } from '../errors.js'
 
 /** How an issuer writes who acts. Either `claim` or `read` says where. */
@@ -50,7 +50,7 @@ const MEMBERS = [
 /** A form, and the known markers that it looks after. */
 export interface ResolvedActor {
   readonly form: ActorForm
-  readonly reads: readonly string[]
+  readonly reads: readonly ClaimPath[]
 }
 
 /** @throws {ConfigError} */
@@ -78,7 +78,8 @@ function resolveActor(options: unknown, where: string): ResolvedActor {
   const direction = optional(members, 'direction', where, (value, at) => wordAt(value, at, ['actor', 'subject']), 'actor')
   const reads = optional(members, 'reads', where, (value, at) => listAt(value, at, markerAt), [])
   if (reads.length > 0 && read === null) throw new ConfigError(`${where}.reads goes with "read"`)
-  const prefixes = (path ?? []).map((_, index, names) => names.slice(0, index + 1))
+  const parents = (path ?? []).slice(1).map((_, index) => (path ?? []).slice(0, index + 1))
+  const tenantPath: readonly ClaimPath[] = tenantClaim === null ? [] : [[tenantClaim]]
   const form: ActorForm = {
     path,
     read,
@@ -91,21 +92,17 @@ function resolveActor(options: unknown, where: string): ResolvedActor {
     selfIsDirect: optional(members, 'selfIsDirect', where, booleanAt, false),
     profiles: read === null ? null : { claim: 'sub_profile', words: null },
     tenantClaim,
-    signs: [
-      ...prefixes.slice(0, -1).filter((prefix) => DELEGATION_MARKERS.some((marker) => pathName(marker) === pathName(prefix))),
-      ...(tenantClaim === null ? [] : [[tenantClaim]]),
-    ],
+    signs: [...parents.filter((parent) => DELEGATION_MARKERS.some((marker) => isSamePath(marker, parent))), ...tenantPath],
   }
-  return {
-    form: Object.freeze(form),
-    reads: [...prefixes.map(pathName), ...(tenantClaim === null ? [] : [tenantClaim]), ...reads],
-  }
+  return { form: Object.freeze(form), reads: [...(path === null ? [] : [path]), ...parents, ...tenantPath, ...reads] }
 }
 
-/** The name of a known delegation marker. */
-export function markerAt(value: unknown, where: string): string {
+/** A known delegation marker, by its name. */
+export function markerAt(value: unknown, where: string): ClaimPath {
   const name = stringAt(value, where)
-  const known = DELEGATION_MARKERS.map(pathName)
-  if (!known.includes(name)) throw new ConfigError(`${where} is no known delegation marker: it can be ${known.join(', ')}`)
-  return name
+  const marker = DELEGATION_MARKERS.find((path) => pathName(path) === name)
+  if (marker === undefined) {
+    throw new ConfigError(`${where} is no known delegation marker: it can be ${DELEGATION_MARKERS.map(pathName).join(', ')}`)
+  }
+  return marker
 }

@@ -1,6 +1,6 @@
 import { ConfigError } from '../errors.js'
 import type { IssuerOptions } from './issuer.js'
-import { joinPreset, type PresetOptions } from './preset.js'
+import { joinPreset, type PresetOptions, presetMembers } from './preset.js'
 
 /** Options of {@link asgardeo}: the organization's name at Asgardeo, or the issuer of a WSO2 Identity Server with its keys. */
 export interface AsgardeoOptions extends PresetOptions {
@@ -20,20 +20,25 @@ const ORGANIZATION = /^[A-Za-z0-9_-]+$/
  * each of them. `org_id` is the tenant of the token; after an organization switch, `user_org` is the subject's home.
  */
 export function asgardeo(options: AsgardeoOptions): IssuerOptions {
+  const own = ['organization', 'issuer', 'audience']
+  presetMembers(options, 'asgardeo', own)
   const { organization, clientIds } = options
   if ((organization === undefined) === (options.issuer === undefined)) {
     throw new ConfigError('asgardeo() needs either organization or issuer')
   }
-  if (organization !== undefined && !ORGANIZATION.test(organization)) {
+  if (organization !== undefined && !(typeof organization === 'string' && ORGANIZATION.test(organization))) {
     throw new ConfigError('asgardeo().organization must be the name of an organization: letters, digits, "_" and "-"')
   }
   if (organization === undefined && options.jwksUri === undefined && options.jwks === undefined) {
     throw new ConfigError('asgardeo().issuer needs jwksUri or jwks beside it')
   }
+  if (options.audience === null) {
+    throw new ConfigError('asgardeo().audience must name audiences, or be left out: tokens always have one')
+  }
   if (clientIds === undefined)
     throw new ConfigError('asgardeo().clientIds must name the accepted applications: `aud` names a client')
   const base = `https://api.asgardeo.io/t/${organization}/oauth2`
-  return joinPreset(options, 'asgardeo', ['organization', 'issuer', 'audience'], {
+  return joinPreset(options, 'asgardeo', own, {
     issuer: options.issuer ?? `${base}/token`,
     audience: options.audience ?? clientIds,
     ...(organization !== undefined && options.jwks === undefined && { jwksUri: `${base}/jwks` }),

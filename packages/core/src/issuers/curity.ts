@@ -1,5 +1,6 @@
+import { booleanAt, optional } from '../config-shape.js'
 import type { IssuerOptions } from './issuer.js'
-import { joinPreset, type PresetOptions } from './preset.js'
+import { joinPreset, type PresetOptions, presetMembers } from './preset.js'
 
 /** Options of {@link curity}. */
 export interface CurityOptions extends PresetOptions {
@@ -15,17 +16,16 @@ export interface CurityOptions extends PresetOptions {
  * embeds are named in `embeddedTokens`.
  */
 export function curity(options: CurityOptions): IssuerOptions {
+  const own = ['issuer', 'audience', 'actAs']
+  const actAs = optional(presetMembers(options, 'curity', own), 'actAs', 'curity()', booleanAt, false)
   const shared = { selfIsDirect: true } as const
-  return joinPreset(options, 'curity', ['issuer', 'audience', 'actAs'], {
+  return joinPreset(options, 'curity', own, {
     issuer: options.issuer,
     audience: options.audience,
     tokenTypes: ['JWT', 'at+jwt', null],
     requiredClaims: { purpose: 'access_token' },
     claims: { grant: 'delegationId', requestScopePrefixes: ['act_as:', 'act_as_account:'] },
-    actor: [
-      { claim: 'act', ...shared },
-      ...(options.actAs === true ? [{ claim: 'act_as', direction: 'subject', ...shared } as const] : []),
-    ],
+    actor: [{ claim: 'act', ...shared }, ...(actAs ? [{ claim: 'act_as', direction: 'subject', ...shared } as const] : [])],
     kind: 'impersonation',
   })
 }

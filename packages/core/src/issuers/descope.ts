@@ -1,6 +1,6 @@
 import { ConfigError } from '../errors.js'
 import type { IssuerOptions } from './issuer.js'
-import { joinPreset, type PresetOptions } from './preset.js'
+import { joinPreset, type PresetOptions, presetMembers } from './preset.js'
 
 /** Options of {@link descope}. */
 export interface DescopeOptions extends PresetOptions {
@@ -20,11 +20,13 @@ const PROJECT_ID = /^[A-Za-z0-9_-]+$/
  * expiry. Scopes are the `permissions`, with those of the tenant that the token selects (`dct`), of no other tenant.
  */
 export function descope(options: DescopeOptions): IssuerOptions {
+  const own = ['projectId', 'issuer', 'audience']
+  presetMembers(options, 'descope', own)
   const { projectId, issuer = projectId, audience = null } = options
   if (typeof projectId !== 'string' || !PROJECT_ID.test(projectId)) {
     throw new ConfigError('descope().projectId must be a project id: letters, digits, "_" and "-"')
   }
-  return joinPreset(options, 'descope', ['projectId', 'issuer', 'audience'], {
+  return joinPreset(options, 'descope', own, {
     issuer,
     audience,
     ...(audience === null && options.clientIds === undefined && { anyClient: true }),

@@ -2,7 +2,7 @@ import type { ClaimPolicy, RequiredValue } from '../claims/claim-check.js'
 import { normalizeTokenType } from '../claims/token-type.js'
 import { booleanAt, functionAt, listAt, membersOf, oneOrListAt, optional, stringAt, wordAt } from '../config-shape.js'
 import type { DelegationKind, Dialect } from '../delegation/dialect.js'
-import { DELEGATION_MARKERS, foreignMarkers } from '../delegation/markers.js'
+import { markersWithout } from '../delegation/markers.js'
 import { ConfigError } from '../errors.js'
 import { discoverJwksUri } from '../keys/discovery.js'
 import { type Fetch, isFetchable } from '../keys/fetch-json.js'
@@ -128,9 +128,8 @@ export function resolveIssuer(options: unknown, where: string, environment: Issu
     throw new ConfigError(`${where}.clientIds needs ${where}.claims.client: no claim names the client`)
   }
   const actors = resolveActors(Object.hasOwn(members, 'actor') ? members['actor'] : { claim: 'act' }, `${where}.actor`)
-  const ignored = optional(members, 'ignoredMarkers', where, (value, at) => listAt(value, at, markerAt), [] as readonly string[])
-  const read = actors.flatMap((actor) => actor.reads)
-  const foreign = foreignMarkers([...read, ...ignored])
+  const ignored = optional(members, 'ignoredMarkers', where, (value, at) => listAt(value, at, markerAt), [])
+  const foreign = markersWithout([...actors.flatMap((actor) => actor.reads), ...ignored])
   const forms = actors.map((actor) => actor.form)
 
   return Object.freeze({
@@ -158,11 +157,7 @@ export function resolveIssuer(options: unknown, where: string, environment: Issu
     dialect: Object.freeze({
       forms,
       foreign,
-      markers: [
-        ['may_act'],
-        ...DELEGATION_MARKERS.filter((path) => !ignored.includes(path.join('.'))),
-        ...forms.flatMap((form) => (form.path === null ? [] : [form.path])),
-      ],
+      markers: [['may_act'], ...markersWithout(ignored), ...forms.flatMap((form) => (form.path === null ? [] : [form.path]))],
       kind: optional(members, 'kind', where, kindAt, 'delegation' as const),
       mayAct: optional(members, 'mayAct', where, mayActAt, 'expose' as const),
       mapping,

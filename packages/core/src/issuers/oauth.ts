@@ -1,7 +1,7 @@
 import { membersOf } from '../config-shape.js'
 import type { ActorOptions } from './actor-options.js'
 import type { IssuerOptions } from './issuer.js'
-import { joinPreset, type PresetOptions } from './preset.js'
+import { joinPreset, type PresetOptions, presetMembers } from './preset.js'
 
 /** Options of {@link oauth}. */
 export interface OAuthOptions extends PresetOptions {
@@ -17,8 +17,15 @@ export interface OAuthOptions extends PresetOptions {
  * nothing more, is a direct call.
  */
 export function oauth(options: OAuthOptions): IssuerOptions {
-  const actor = membersOf(options.actor ?? {}, 'oauth().actor', ['id', 'issuer', 'required', 'selfIsDirect'])
-  return joinPreset(options, 'oauth', ['issuer', 'audience', 'actor'], {
+  const own = ['issuer', 'audience', 'actor']
+  const members = presetMembers(options, 'oauth', own)
+  const actor = membersOf(Object.hasOwn(members, 'actor') ? members['actor'] : {}, 'oauth().actor', [
+    'id',
+    'issuer',
+    'required',
+    'selfIsDirect',
+  ])
+  return joinPreset(options, 'oauth', own, {
     issuer: options.issuer,
     audience: options.audience,
     tokenTypes: ['at+jwt'],

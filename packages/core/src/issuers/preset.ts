@@ -1,4 +1,4 @@
-import { membersOf } from '../config-shape.js'
+import { type Members, membersOf } from '../config-shape.js'
 import { ISSUER_MEMBERS, type IssuerOptions } from './issuer.js'
 
 /** What every preset lets an application say itself. A preset's own `requiredClaims` and `claims` stay where no other value is given. */
@@ -8,18 +8,25 @@ const OWN_TO_PRESETS: readonly string[] = ['issuer', 'audience', 'actor', 'prese
 const COMMON = ISSUER_MEMBERS.filter((name) => !OWN_TO_PRESETS.includes(name))
 
 /**
- * Joins a preset with what the application says.
- * @param own members that only this preset has; the preset has read them already
+ * Makes sure that a preset was given an object whose members it knows.
+ * @param own members that only this preset has
+ * @throws {ConfigError}
+ */
+export function presetMembers(given: unknown, name: string, own: readonly string[]): Members {
+  return membersOf(given, `${name}()`, [...own, ...COMMON])
+}
+
+/**
+ * Joins a preset with what the application says: the preset's own `requiredClaims` and `claims` stay where no other is given.
  * @throws {ConfigError} for a member that the preset does not know, or that is `undefined`
  */
 export function joinPreset(given: object, name: string, own: readonly string[], preset: IssuerOptions): IssuerOptions {
-  const members = membersOf(given, `${name}()`, [...own, ...COMMON])
+  const members = presetMembers(given, name, own)
   const common = Object.fromEntries(Object.entries(members).filter(([member]) => !own.includes(member)))
-  const { requiredClaims, claims } = common as PresetOptions
-  return {
-    ...preset,
-    ...common,
-    ...(preset.requiredClaims && { requiredClaims: { ...preset.requiredClaims, ...requiredClaims } }),
-    ...(preset.claims && { claims: { ...preset.claims, ...claims } }),
+  const join = <K extends 'requiredClaims' | 'claims'>(member: K): Pick<IssuerOptions, K> => {
+    if (!Object.hasOwn(common, member) || preset[member] === undefined) return {} as Pick<IssuerOptions, K>
+    const more = membersOf(common[member], `${name}().${member}`, Object.keys(common[member] ?? {}))
+    return { [member]: { ...preset[member], ...more } } as Pick<IssuerOptions, K>
   }
+  return { ...preset, ...common, ...join('requiredClaims'), ...join('claims') }
 }

@@ -24,6 +24,10 @@ export class RemoteKeySet implements KeySet {
   readonly #options: RemoteKeySetOptions
   latest: KeySnapshot | null = null
   #fetching: Promise<KeySnapshot> | null = null
+  /** When the last fetch began, in milliseconds since the epoch. */
+  #askedAt: number = Number.NEGATIVE_INFINITY
+  /** Why the last fetch failed, `null` where it did not. */
+  #failure: AuthError | null = null
 
   constructor(options: RemoteKeySetOptions) {
     this.#options = options
@@ -42,10 +46,13 @@ export class RemoteKeySet implements KeySet {
     return key
   }
 
-  /** The set to ask once more after a key was not found: a newer one, unless the known one is too young to ask again. */
+  /** The set to ask once more after a key was not found: a newer one, unless the issuer was asked only just now. */
   #afterUnknown(known: KeySnapshot): KeySnapshot | Promise<KeySnapshot> {
     const { now, limits } = this.#options
-    return known.ageSeconds(now()) < limits.unknownKeyCooldownSeconds ? known : this.#fetch()
+    if (now() - this.#askedAt >= limits.unknownKeyCooldownSeconds * 1000) return this.#fetch()
+    // Only a set that was read says that a key is unknown; after a failure nobody knows.
+    if (this.#failure !== null && this.#fetching === null) throw this.#failure
+    return this.#fetching ?? this.latest ?? known
   }
 
   #fetch(): Promise<KeySnapshot> {
@@ -58,6 +65,7 @@ export class RemoteKeySet implements KeySet {
   async #load(): Promise<KeySnapshot> {
     const { locate, fetch, now, limits } = this.#options
     const startedAt = now()
+    this.#askedAt = startedAt
     try {
       const { keys } = await fetchJson(await locate(), fetch, limits)
       if (!Array.isArray(keys)) throw new FetchError('the key set has no list of keys')
@@ -67,11 +75,13 @@ export class RemoteKeySet implements KeySet {
         .filter((key): key is ImportedKey => typeof key !== 'string')
       if (usable.length === 0) throw new FetchError('the key set has no usable key')
       this.latest = new KeySnapshot(await Promise.all(usable.map(withThumbprint)), startedAt)
+      this.#failure = null
       return this.latest
     } catch (error) {
       // A library's error can quote the answer it could not read: only our own fixed texts go on.
       const cause = error instanceof FetchError ? error : new FetchError('the key set could not be read')
-      throw new AuthError('keys_unavailable', { retryAfterSeconds: limits.retryAfterSeconds, cause })
+      this.#failure = new AuthError('keys_unavailable', { retryAfterSeconds: limits.retryAfterSeconds, cause })
+      throw this.#failure
     }
   }
 }

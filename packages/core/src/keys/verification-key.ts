@@ -1,7 +1,7 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { calculateJwkThumbprint, type JWK } from 'jose'
 import { ALGORITHMS, type Algorithm } from '../token/algorithms.js'
-import { isObject, type JsonObject } from '../token/json.js'
+import { isObject, type JsonObject, type JsonValue } from '../token/json.js'
 
 /** A public key that may prove signatures, made once from its JWK. */
 export interface VerificationKey {
@@ -38,12 +38,11 @@ export function importJwk(jwk: unknown, maxKidCharacters: number): ImportedKey |
   if (use !== undefined && use !== 'sig') return 'is not for signatures ("use")'
   if (keyOps !== undefined && !(Array.isArray(keyOps) && keyOps.includes('verify'))) return 'may not verify ("key_ops")'
   if (kid !== undefined && (typeof kid !== 'string' || kid.length > maxKidCharacters)) return 'has an unusable "kid"'
-  if (alg !== undefined && !(typeof alg === 'string' && ALGORITHMS.get(alg)?.kty === kty))
-    return 'has an "alg" that does not fit it'
-  const curve = kty === 'RSA' ? null : String(crv)
+  const curve = kty === 'RSA' ? null : typeof crv === 'string' ? crv : ''
   if (curve !== null && ![...ALGORITHMS.values()].some((each) => each.crv === curve && each.kty === kty)) {
     return 'has a curve that is not accepted'
   }
+  if (alg !== undefined && !fitsAlgorithm(alg, kty, curve)) return 'has an "alg" that does not fit it'
   let keyObject: KeyObject
   try {
     keyObject = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' })
@@ -58,9 +57,12 @@ export async function withThumbprint({ jwk, ...key }: ImportedKey): Promise<Veri
   return { ...key, thumbprint: await calculateJwkThumbprint(jwk as JWK) }
 }
 
+function fitsAlgorithm(alg: JsonValue, kty: string, curve: string | null): alg is string {
+  const details = typeof alg === 'string' ? ALGORITHMS.get(alg) : undefined
+  return details !== undefined && details.kty === kty && details.crv === curve
+}
+
 /** Whether a key may be used with an algorithm (RFC 8725 3.1: each key for one algorithm, as far as it says). */
 export function keyFits(key: VerificationKey, algorithm: Algorithm): boolean {
-  const details = ALGORITHMS.get(algorithm)
-  if (details === undefined || key.kty !== details.kty || key.crv !== details.crv) return false
-  return key.alg === null || key.alg === algorithm
+  return fitsAlgorithm(algorithm, key.kty, key.crv) && (key.alg === null || key.alg === algorithm)
 }

@@ -1,4 +1,4 @@
-import { type Members, membersOf, stringAt, wordAt } from '../config-shape.js'
+import { membersOf, stringAt, wordAt } from '../config-shape.js'
 import type { Party, UnknownParty } from '../delegation/party.js'
 import { ConfigError } from '../errors.js'
 
@@ -39,7 +39,7 @@ export function compileMatcher(value: unknown, where: string): PartyMatcher {
 export function compileMatchers(value: unknown, where: string): readonly PartyMatcher[] {
   if (!Array.isArray(value)) return [compileMatcher(value, where)]
   if (value.length === 0) throw new ConfigError(`${where} is an empty list: it would fit nobody`)
-  return value.map((each: Members, index) => compileMatcher(each, `${where}[${index}]`))
+  return Array.from(value, (each: unknown, index) => compileMatcher(each, `${where}[${index}]`))
 }
 
 /** Whether a party is described by one of the matchers. An unknown party is described by none. */
@@ -63,13 +63,22 @@ export function namesAnId(matchers: readonly PartyMatcher[] | null): boolean {
   return matchers?.some((matcher) => matcher.id !== undefined) ?? false
 }
 
-/** Whether whoever fits `narrow` always fits `wide`; `null` stands for everybody. */
-export function alwaysCovers(wide: readonly PartyMatcher[] | null, narrow: readonly PartyMatcher[] | null): boolean {
+/**
+ * Whether whoever fits `narrow` always fits `wide`; `null` stands for everybody.
+ * @param tokenIssuer the one issuer whose tokens `narrow` is asked about, `null` where there are several
+ */
+export function alwaysCovers(
+  wide: readonly PartyMatcher[] | null,
+  narrow: readonly PartyMatcher[] | null,
+  tokenIssuer: string | null,
+): boolean {
   if (wide === null) return true
-  return narrow?.every((each) => wide.some((other) => implies(each, other))) ?? false
+  return narrow?.every((each) => wide.some((other) => implies(each, other, tokenIssuer))) ?? false
 }
 
-function implies(narrow: PartyMatcher, wide: PartyMatcher): boolean {
-  if (narrow.issuer !== wide.issuer) return false // with and without a name space, matchers fit different parties
-  return MEMBERS.every((name) => wide[name] === undefined || wide[name] === narrow[name])
+function implies(narrow: PartyMatcher, wide: PartyMatcher, tokenIssuer: string | null): boolean {
+  // Without a name space, a matcher fits the token's own and what is unsaid; with one, that one alone.
+  const sameNameSpace = narrow.issuer === wide.issuer || (wide.issuer === undefined && narrow.issuer === tokenIssuer)
+  if (!sameNameSpace) return false
+  return MEMBERS.every((name) => name === 'issuer' || wide[name] === undefined || wide[name] === narrow[name])
 }

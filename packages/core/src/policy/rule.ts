@@ -87,13 +87,13 @@ export interface KnownIssuers {
 /** @throws {ConfigError} naming the rule, the member and the mend */
 export function compileRules(rules: unknown, issuers: KnownIssuers): readonly CompiledRule[] {
   if (!Array.isArray(rules)) throw new ConfigError('delegation must be a list of rules')
-  const compiled = rules.map((rule, index) => compileRule(rule, `delegation[${index}]`, issuers))
+  const compiled = Array.from(rules, (rule: unknown, index) => compileRule(rule, `delegation[${index}]`, issuers))
   compiled.forEach((rule, index) => {
     const where = `delegation[${index}] ("${rule.id}")`
     const earlier = compiled.slice(0, index)
     if (earlier.some((other) => other.id === rule.id))
       throw new ConfigError(`${where} has an id that an earlier rule has already`)
-    const shadow = earlier.find((other) => shadows(other, rule))
+    const shadow = earlier.find((other) => shadows(other, rule, issuers.names))
     if (shadow !== undefined) {
       throw new ConfigError(
         `${where} can never decide: the earlier rule "${shadow.id}" always fits first; order them from narrow to wide`,
@@ -176,13 +176,15 @@ export function fitsRule(rule: CompiledRule, context: DelegatedContext): boolean
 }
 
 /** Whether whatever fits `later` always fits `earlier`. */
-function shadows(earlier: CompiledRule, later: CompiledRule): boolean {
+function shadows(earlier: CompiledRule, later: CompiledRule, allIssuers: ReadonlySet<string>): boolean {
+  const laterIssuers = [...(later.issuers ?? allIssuers)]
+  const onlyIssuer = laterIssuers.length === 1 ? (laterIssuers[0] ?? null) : null
   return (
     includesAll(earlier.kinds, later.kinds) &&
-    includesAll(earlier.issuers, later.issuers) &&
+    includesAll(earlier.issuers ?? allIssuers, new Set(laterIssuers)) &&
     includesAll(earlier.tenants, later.tenants) &&
-    alwaysCovers(earlier.actors, later.actors) &&
-    alwaysCovers(earlier.subjects, later.subjects)
+    alwaysCovers(earlier.actors, later.actors, onlyIssuer) &&
+    alwaysCovers(earlier.subjects, later.subjects, onlyIssuer)
   )
 }
 

@@ -29,7 +29,9 @@ try {
   const packages = readdirSync(join(root, 'packages'))
   const tarballs = packages.map((name) => {
     const [{ filename, files }] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', work, '-w', `@behalf/${name}`]))
-    const stray = files.map((file) => file.path).filter((path) => !/^(dist\/.*\.(js|d\.ts)|package\.json|README\.md|LICENSE)$/.test(path))
+    const stray = files
+      .map((file) => file.path)
+      .filter((path) => !/^(dist\/.*\.(js|d\.ts)|package\.json|README\.md|LICENSE)$/.test(path))
     if (stray.length > 0) throw new Error(`@behalf/${name} would publish ${stray.join(', ')}`)
     if (!files.some((file) => file.path === 'README.md')) throw new Error(`@behalf/${name} has no README.md`)
     return join(work, filename)
@@ -77,11 +79,22 @@ await issuer.close()
     say(`packed  ${file} runs on Node ${process.versions.node}`)
   }
 
-  const compilerOptions = { module: 'nodenext', target: 'es2023', strict: true, noEmit: true, exactOptionalPropertyTypes: true, types: ['node'], skipLibCheck: true }
+  const compilerOptions = {
+    module: 'nodenext',
+    target: 'es2023',
+    strict: true,
+    noEmit: true,
+    exactOptionalPropertyTypes: true,
+    types: ['node'],
+    skipLibCheck: true,
+  }
   const compile = (source) => {
     writeFileSync(join(project, 'use.ts'), source)
     writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.ts'] }))
-    return spawnSync(process.execPath, [join(project, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.'], { cwd: project, encoding: 'utf8' })
+    return spawnSync(process.execPath, [join(project, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.'], {
+      cwd: project,
+      encoding: 'utf8',
+    })
   }
   const good = `${imports}
 import express from 'express'
@@ -113,7 +126,8 @@ export { pinoSink }
     'writing to a context': `expressServer({ issuers: [] }).verify('').then((context) => { context.scopes.push('a') })`,
   }
   for (const [what, line] of Object.entries(wrong)) {
-    if (compile(`${imports}\n${line}\nexport { pinoSink, createTestIssuer, memorySink, hasScope, AuthError }`).status === 0) throw new Error(`must not compile: ${what}`)
+    if (compile(`${imports}\n${line}\nexport { pinoSink, createTestIssuer, memorySink, hasScope, AuthError }`).status === 0)
+      throw new Error(`must not compile: ${what}`)
   }
   say(`packed  ${Object.keys(wrong).length} mistakes do not compile`)
 } finally {

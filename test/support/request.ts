@@ -25,7 +25,7 @@ export interface Answer {
 }
 
 /** What one request presents. */
-export interface Presented {
+interface Presented {
   /** Stands in `Authorization: Bearer`. */
   readonly token?: string
   /** `Authorization` field lines, as they are. */

@@ -19,13 +19,13 @@ const express4 = require('express4') as typeof express5
 const Koa2 = require('koa2') as typeof Koa3
 const compose = require('koa-compose') as (layers: readonly Middleware[]) => Middleware
 
-export type FrameworkName = 'Express 4' | 'Express 5' | 'Koa 2' | 'Koa 3'
+type FrameworkName = 'Express 4' | 'Express 5' | 'Koa 2' | 'Koa 3'
 
 /** A framework's own middleware, opaque to tests. */
-export type Layer = object
+type Layer = object
 
 /** One request in a handler, the same for every framework. */
-export interface Call {
+interface Call {
   readonly request: IncomingMessage
   readonly response: ServerResponse
   /** Express's request, Koa's context. */
@@ -49,7 +49,7 @@ export interface TestServer {
 }
 
 /** An application, or a router in one. */
-export interface Routes {
+interface Routes {
   use(...layers: readonly Layer[]): Routes
   route(method: string, path: string, ...layers: readonly Layer[]): Routes
   /** A router of its own under a prefix. */
@@ -80,7 +80,7 @@ export interface Framework {
 }
 
 /** A server on a port of this machine. */
-export interface Listening {
+interface Listening {
   readonly port: number
   readonly url: string
   readonly server: Server
@@ -94,7 +94,7 @@ export const FRAMEWORKS: readonly Framework[] = [
   koaFramework('Koa 3', Koa3),
 ]
 
-export async function listen(listener: RequestListener): Promise<Listening> {
+async function listen(listener: RequestListener): Promise<Listening> {
   const server = createServer(listener)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

@@ -106,7 +106,7 @@ const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/
 const METHOD = /^[A-Z][A-Z-]{0,19}$/
 
 /** A caller's text, capped, and without what could forge a line or a terminal command. */
-export function foreignText(text: string | null): string | null {
+function foreignText(text: string | null): string | null {
   return text === null ? null : text.slice(0, FOREIGN_TEXT_CHARACTERS).replace(UNCLEAN, '\uFFFD')
 }
 

@@ -77,7 +77,7 @@ export const ISSUER_MEMBERS: readonly (keyof IssuerOptions)[] = [
 ]
 
 /** Claims in which issuers are known to write authority beside scopes. */
-export const AUTHORITY_CLAIMS: readonly string[] = [
+const AUTHORITY_CLAIMS: readonly string[] = [
   'roles',
   'role',
   'groups',

@@ -21,7 +21,7 @@ export interface PartyMatcher {
 const MEMBERS = ['id', 'idClaim', 'issuer', 'type', 'profile', 'tenant'] as const satisfies readonly (keyof PartyMatcher)[]
 
 /** @throws {ConfigError} for an empty matcher, an unknown or undefined member */
-export function compileMatcher(value: unknown, where: string): PartyMatcher {
+function compileMatcher(value: unknown, where: string): PartyMatcher {
   const members = membersOf(value, where, MEMBERS)
   if (Object.keys(members).length === 0) throw new ConfigError(`${where} is empty: say whom it means, or use 'any' for an actor`)
   for (const name of ['id', 'idClaim', 'issuer', 'profile', 'tenant'])

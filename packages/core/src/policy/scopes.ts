@@ -25,7 +25,7 @@ export function compileScopes(value: unknown, where: string): ScopePatterns {
  * Whether patterns cover a scope. `orders:*` covers what begins with `orders:` and has more after it. A scope that itself
  * contains `*` is an ordinary word: no pattern covers it, so that a token cannot bring a pattern of its own.
  */
-export function covers(patterns: ScopePatterns, scope: string): boolean {
+function covers(patterns: ScopePatterns, scope: string): boolean {
   return patterns.exact.has(scope) || (!scope.includes('*') && beginsWithOne(patterns, scope))
 }
 

@@ -109,7 +109,7 @@ export function requestView(token: string | null, more: Partial<RequestView> & {
 }
 
 /** What came of a request. */
-export interface Visit {
+interface Visit {
   readonly key: object
   readonly passage: 'go_on' | 'client_gone' | null
   readonly error: AuthError | null
@@ -172,7 +172,7 @@ export function createWorld(options: Partial<ResourceServerOptions> = {}): World
 }
 
 /** The refusal with which a step ended, or `null`. Any other error is the test's failure. */
-export async function refusalOf(step: () => Promise<unknown>): Promise<AuthError | null> {
+function refusalOf(step: () => Promise<unknown>): Promise<AuthError | null> {
   try {
     await step()
     return null

@@ -12,7 +12,7 @@ export interface Party {
   /** Lower-cased words of `sub_profile` (draft-mora-oauth-entity-profiles). They describe; they grant nothing. */
   readonly profiles: readonly string[]
   readonly tenant: string | null
-  /** Further members that the token has about an actor (e-mail, name, client id, …); no authority and no lifetimes. Empty for a subject. */
+  /** Further members that the token has about an actor (e-mail, name, client id, …); no authority and no lifetimes. Empty for a subject, unless `act_as` names it. */
   readonly claims: JsonObject
 }
 

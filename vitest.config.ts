@@ -15,7 +15,8 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'examples/*/test/**/*.test.ts'],
-    testTimeout: 60_000,
+    maxWorkers: '100%', // both cores of a small machine: the suite is bound by signatures
+    testTimeout: 120_000,
     hookTimeout: 30_000,
   },
 })

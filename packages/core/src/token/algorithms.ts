@@ -10,8 +10,6 @@ export interface AlgorithmDetails {
   readonly crv: string | null
   /** Digest by its OpenSSL name; `null` where the algorithm has its own (EdDSA). */
   readonly hash: string | null
-  /** Bytes of a signature; `null` for RSA, where the key says it. */
-  readonly signatureBytes: number | null
   /** RSASSA-PSS (with a salt as long as the digest) rather than PKCS #1 v1.5. */
   readonly pss: boolean
 }
@@ -20,17 +18,15 @@ const rsa = (bits: number, pss: boolean): AlgorithmDetails => ({
   kty: 'RSA',
   crv: null,
   hash: `sha${bits}`,
-  signatureBytes: null,
   pss,
 })
-const ec = (crv: string, bits: number, signatureBytes: number): AlgorithmDetails => ({
+const ec = (crv: string, bits: number): AlgorithmDetails => ({
   kty: 'EC',
   crv,
   hash: `sha${bits}`,
-  signatureBytes,
   pss: false,
 })
-const ed25519: AlgorithmDetails = { kty: 'OKP', crv: 'Ed25519', hash: null, signatureBytes: 64, pss: false }
+const ed25519: AlgorithmDetails = { kty: 'OKP', crv: 'Ed25519', hash: null, pss: false }
 
 /** RFC 7518 3.1, RFC 8037 3.1, RFC 9864 2.2. */
 export const ALGORITHMS: ReadonlyMap<string, AlgorithmDetails> = new Map<Algorithm, AlgorithmDetails>([
@@ -40,9 +36,9 @@ export const ALGORITHMS: ReadonlyMap<string, AlgorithmDetails> = new Map<Algorit
   ['PS256', rsa(256, true)],
   ['PS384', rsa(384, true)],
   ['PS512', rsa(512, true)],
-  ['ES256', ec('P-256', 256, 64)],
-  ['ES384', ec('P-384', 384, 96)],
-  ['ES512', ec('P-521', 512, 132)],
+  ['ES256', ec('P-256', 256)],
+  ['ES384', ec('P-384', 384)],
+  ['ES512', ec('P-521', 512)],
   ['EdDSA', ed25519],
   ['Ed25519', ed25519],
 ])

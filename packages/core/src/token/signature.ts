@@ -8,14 +8,13 @@ import { ALGORITHMS, type Algorithm } from './algorithms.js'
 export function verifySignature(algorithm: Algorithm, key: KeyObject, signingInput: string, signature: Buffer): Promise<boolean> {
   const details = ALGORITHMS.get(algorithm)
   if (details === undefined) return Promise.resolve(false)
-  if (details.signatureBytes !== null && signature.length !== details.signatureBytes) return Promise.resolve(false)
   return new Promise((resolve) => {
     verify(
       details.hash,
       Buffer.from(signingInput, 'latin1'),
       {
         key,
-        dsaEncoding: 'ieee-p1363', // R || S, RFC 7518 3.4
+        dsaEncoding: 'ieee-p1363', // R || S of fixed length, RFC 7518 3.4; any other length does not hold
         ...(details.pss && { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }),
       },
       signature,

@@ -41,6 +41,21 @@ export class AuthError extends Error {
 }
 
 /**
+ * A function of the application failed where it was asked about a request: status 500, whatever the function threw. What it
+ * threw is the `cause`, for the application's own logs; the message is a fixed text.
+ */
+export class ApplicationError extends Error {
+  override readonly name = 'ApplicationError'
+  readonly code = 'application_failed'
+  readonly status = 500
+  readonly expose = false
+
+  constructor(cause: unknown) {
+    super('a function of the application failed while the request was authenticated', { cause })
+  }
+}
+
+/**
  * A mistake in the application's configuration or wiring: thrown when something is created, or, where it can only be seen
  * at a request (a guard without `authenticate()`), as status 500 - never as a 401. The message names the option and the mend.
  */

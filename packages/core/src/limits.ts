@@ -62,3 +62,6 @@ export const DEFAULT_CACHE_ENTRIES = 10_000
 
 /** Most memory that verified tokens may take, in (estimated) bytes. */
 export const DEFAULT_CACHE_BYTES: number = 64 * 1024 * 1024
+
+/** Most entries that a cache can be given: more than a `Map` can hold would fail later. */
+export const MAX_CACHE_ENTRIES: number = 2 ** 24 - 1

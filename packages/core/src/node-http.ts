@@ -16,9 +16,19 @@ export interface NodeRequest {
 export interface NodeResponse {
   readonly statusCode: number
   readonly writableFinished: boolean
-  readonly closed?: boolean
+  readonly writableEnded: boolean
   readonly destroyed?: boolean
   once(event: 'finish' | 'close', listener: () => void): unknown
+  /** The stream of an HTTP/2 response. */
+  readonly stream?: NodeHttp2Stream
+}
+
+/** The parts of an HTTP/2 stream that are read. */
+interface NodeHttp2Stream {
+  readonly closed: boolean
+  readonly destroyed: boolean
+  readonly rstCode?: number | undefined
+  once(event: 'close', listener: () => void): unknown
 }
 
 /** What only a framework knows about a request. */
@@ -35,12 +45,13 @@ export interface FrameworkView {
 
 /** A request view over Node's own request. */
 export function nodeRequestView(request: NodeRequest, framework: FrameworkView): RequestView {
-  const wire = request.headers[':method'] ?? framework.originalMethod ?? request.method
+  // The raw lines of HTTP/2 hold the method too; `headers` does not do, since overriding the method changes it there.
+  const wire = fieldLines(request.rawHeaders, ':method')[0] ?? framework.originalMethod ?? request.method ?? ''
   return {
     get method() {
       return request.method ?? ''
     },
-    wireMethod: typeof wire === 'string' ? wire : '',
+    wireMethod: wire,
     url: framework.originalUrl,
     path: pathOf(framework.originalUrl),
     get route() {
@@ -59,12 +70,17 @@ export function nodeRequestView(request: NodeRequest, framework: FrameworkView):
 
 /** A response view over Node's own response. */
 export function nodeResponseView(response: NodeResponse): ResponseView {
+  const { stream } = response
+  return stream === undefined ? http1View(response) : http2View(response, stream)
+}
+
+function http1View(response: NodeResponse): ResponseView {
   return {
     get status() {
       return response.statusCode
     },
     get ended() {
-      return response.writableFinished || response.closed === true || response.destroyed === true
+      return response.writableFinished || response.destroyed === true
     },
     onEnd(listener) {
       let told = false
@@ -75,6 +91,24 @@ export function nodeResponseView(response: NodeResponse): ResponseView {
       }
       response.once('finish', () => tell(true))
       response.once('close', () => tell(response.writableFinished))
+    },
+  }
+}
+
+/**
+ * The compatibility API of HTTP/2 tells `finish` for aborted responses too, and calls an answer to HEAD finished before it
+ * has begun: only the stream knows.
+ */
+function http2View(response: NodeResponse, stream: NodeHttp2Stream): ResponseView {
+  return {
+    get status() {
+      return response.statusCode
+    },
+    get ended() {
+      return stream.closed || stream.destroyed
+    },
+    onEnd(listener) {
+      stream.once('close', () => listener(response.writableEnded && (stream.rstCode ?? 0) === 0))
     },
   }
 }

@@ -11,6 +11,7 @@ import {
   DEFAULT_CLOCK_TOLERANCE_SECONDS,
   DEFAULT_LIMITS,
   type Limits,
+  MAX_CACHE_ENTRIES,
   MAX_CLOCK_TOLERANCE_SECONDS,
 } from './limits.js'
 import { type CompiledRule, compileRules, type DelegationRule, type KnownIssuers } from './policy/rule.js'
@@ -100,7 +101,11 @@ export function resolveOptions(options: unknown): Settings {
   const fetch = optional(members, 'fetch', where, functionAt<Fetch>, globalThis.fetch)
 
   const issuers = resolveIssuers(members['issuers'], { limits, now, fetch })
-  const knownIssuers: KnownIssuers = { names: new Set(issuers.keys()), several: issuers.size > 1 }
+  const knownIssuers: KnownIssuers = {
+    names: new Set(issuers.keys()),
+    several: issuers.size > 1,
+    scopesAreWords: [...issuers.values()].every(writesWords),
+  }
   const rules = optional(members, 'delegation', where, (value) => compileRules(value, knownIssuers), [])
   const mode = optional(members, 'mode', where, (value, at) => wordAt(value, at, ['enforce', 'report']), 'enforce' as const)
   return Object.freeze({
@@ -111,7 +116,7 @@ export function resolveOptions(options: unknown): Settings {
     audit: resolveAudit(members, rules.length > 0 || mode === 'report'),
     credentialsFrom: optional(members, 'credentials', where, credentialsAt, null),
     refusals: optional(members, 'refusals', where, (value, at) => wordAt(value, at, ['respond', 'forward']), 'respond' as const),
-    contextProperty: optional(members, 'contextProperty', where, stringAt, 'auth'),
+    contextProperty: optional(members, 'contextProperty', where, propertyAt, 'auth'),
     clockToleranceSeconds: optional(
       members,
       'clockToleranceSeconds',
@@ -166,6 +171,38 @@ function resolveAudit(members: Members, needed: boolean): AuditSettings {
   })
 }
 
+function writesWords({ claims }: Issuer): boolean {
+  const { scopes, tenantScopes } = claims.mapping
+  return scopes?.format !== 'list' && tenantScopes === null
+}
+
+/** Names that requests of Node or of a framework have already: showing the context under one of them would break the application. */
+const TAKEN: ReadonlySet<string> = new Set([
+  ...['__proto__', 'constructor', 'prototype', 'url', 'originalUrl', 'baseUrl', 'path', 'method', 'headers', 'rawHeaders'],
+  ...[
+    'httpVersion',
+    'socket',
+    'connection',
+    'query',
+    'params',
+    'body',
+    'route',
+    'app',
+    'res',
+    'req',
+    'next',
+    'on',
+    'once',
+    'emit',
+  ],
+])
+
+function propertyAt(value: unknown, where: string): string {
+  const name = stringAt(value, where)
+  if (TAKEN.has(name)) throw new ConfigError(`${where} is "${name}", which requests have already: choose another name`)
+  return name
+}
+
 function credentialsAt(value: unknown, where: string): CredentialsSource {
   return functionAt<CredentialsSource>(membersOf(value, where, ['from'])['from'], `${where}.from`)
 }
@@ -184,9 +221,14 @@ function limitsAt(value: unknown, where: string): Limits {
 function cacheAt(value: unknown, where: string): Settings['cache'] {
   if (value === false) return null
   const members = membersOf(value, where, ['maxEntries', 'maxBytes'])
-  const least = (least: number) => (each: unknown, at: string) => integerAt(each, at, least)
   return {
-    maxEntries: optional(members, 'maxEntries', where, least(1), DEFAULT_CACHE_ENTRIES),
-    maxBytes: optional(members, 'maxBytes', where, least(1), DEFAULT_CACHE_BYTES),
+    maxEntries: optional(
+      members,
+      'maxEntries',
+      where,
+      (each, at) => integerAt(each, at, 1, MAX_CACHE_ENTRIES),
+      DEFAULT_CACHE_ENTRIES,
+    ),
+    maxBytes: optional(members, 'maxBytes', where, (each, at) => integerAt(each, at, 1), DEFAULT_CACHE_BYTES),
   }
 }

@@ -3,7 +3,7 @@ import { createRecorder } from './audit/recorder.js'
 import type { RefusalCode } from './challenge.js'
 import { booleanAt, membersOf, optional } from './config-shape.js'
 import { type AuthContext, admitted, type DelegatedContext, isDelegated } from './delegation/context.js'
-import { AuthError, ConfigError } from './errors.js'
+import { ApplicationError, AuthError, ConfigError } from './errors.js'
 import { type ResourceServerOptions, resolveOptions } from './options.js'
 import { admitsMethod, decide } from './policy/decide.js'
 import { askHook } from './policy/hook.js'
@@ -12,7 +12,7 @@ import type { RequestView, ResponseView } from './request-view.js'
 import { readCredentials } from './token/credentials.js'
 import { VerifiedCache } from './token/verified-cache.js'
 import { createVerifier, isRefused, type ProvenToken } from './verifier.js'
-import { type AdmissionRecord, createVisit, createVisitLog, type Passage, type RefusalRecord, type Visit } from './visit.js'
+import { createVisit, createVisitLog, type Passage, type RefusalRecord, type Visit } from './visit.js'
 
 /** One request and its response, as an adapter shows them. */
 export interface Exchange {
@@ -39,7 +39,7 @@ export interface ResourceServer {
    * A route's requirement. Reads the server's own record of the request, never a property of it.
    * @returns a step; it throws {@link AuthError} for a refusal and {@link ConfigError} where `authenticate()` did not run
    */
-  guard(requirement?: Requirement): (key: object) => Promise<void>
+  guard(...requirement: readonly [requirement?: Requirement]): (key: object) => Promise<void>
   /** The context; `null` only for an anonymous call that `optional` let in. Throws {@link ConfigError} where there is no record. */
   contextOf(key: object): AuthContext | null
   /** The context of a delegated call; throws {@link ConfigError} for any other. */
@@ -71,87 +71,100 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
 
   /** A request's way up to its handler; the picture in `docs/architecture.md`. */
   async function admit(visit: Visit, response: ResponseView, anonymousToo: boolean): Promise<Passage> {
-    const token = readToken(visit)
+    const note: Note = (stage, error, details) => log.refused(visit, stage, error, details)
+    const token = readToken(visit, note)
     if (token === null) return admitAnonymous(visit, anonymousToo)
-    const proven = await verify(visit, token)
-    bind(visit, proven)
-    const admission = await applyRules(visit, proven)
-    return record(visit, response, admission)
+    visit.proven = await verify(token, note)
+    bind(visit.proven, note)
+    await applyRules(visit, visit.proven)
+    return record(visit, response)
   }
 
-  function readToken(visit: Visit): string | null {
+  function readToken({ view }: Visit, note: Note): string | null {
     try {
-      return readCredentials(visit.view, settings.credentialsFrom)
+      return readCredentials(view, settings.credentialsFrom)
     } catch (error) {
-      throw refuse(visit, 'credentials', error)
+      throw error instanceof AuthError ? refuse(note, 'credentials', error) : new ApplicationError(error)
     }
   }
 
   function admitAnonymous(visit: Visit, anonymousToo: boolean): Passage {
-    if (!anonymousToo) throw refuse(visit, 'credentials', new AuthError('credentials_missing'))
+    if (!anonymousToo) {
+      const error = new AuthError('credentials_missing')
+      log.refused(visit, 'credentials', error)
+      throw error
+    }
     visit.state = 'anonymous'
     return 'go_on'
   }
 
   /** Proof, and what can have changed under it since: a cache hit skips the proof, never the rest. */
-  async function verify(visit: Visit, token: string): Promise<ProvenToken> {
+  async function verify(token: string, note: Note): Promise<ProvenToken> {
     const proven = await verifier.prove(token)
-    if (isRefused(proven)) throw refuse(visit, 'verify', proven.error, proven)
+    if (isRefused(proven)) throw refuse(note, 'verify', proven.error, proven)
     const refusal = await verifier.stillGood(proven)
-    if (refusal !== null) throw refuse(visit, 'verify', refusal.error, refusal)
-    visit.proven = proven
+    if (refusal !== null) throw refuse(note, 'verify', refusal.error, refusal)
     return proven
   }
 
   /** A token that is bound to its sender (RFC 7800 3.1) must not pass as a bearer token: no proof of possession is checked yet. */
-  function bind(visit: Visit, { bound, context }: ProvenToken): void {
-    if (bound) throw refuse(visit, 'bind', new AuthError('binding_unsupported'), { context })
+  function bind({ bound, context }: ProvenToken, note: Note): void {
+    if (bound) throw refuse(note, 'bind', new AuthError('binding_unsupported'), { context })
   }
 
   /** Direct calls need no rule. In `report` mode a refusal made by the rules becomes a note, and the call goes on. */
-  async function applyRules(visit: Visit, { context }: ProvenToken): Promise<AdmissionRecord> {
-    if (!isDelegated(context)) {
-      visit.context = context
-      return { decision: 'allow', reason: null, rule: null }
-    }
+  async function applyRules(visit: Visit, { context }: ProvenToken): Promise<void> {
+    visit.context = context
+    if (!isDelegated(context)) return
     const { refusal, rule, context: narrowed } = await decide(settings.rules, context, visit.view, limits.hookMilliseconds)
     const name = rule?.id ?? null
     if (refusal === null) {
       visit.context = narrowed
       visit.rule = rule
-      return { decision: 'allow', reason: null, rule: name }
+      visit.admission = { decision: 'allow', reason: null, rule: name }
+      return
     }
-    if (settings.mode === 'enforce') throw refuse(visit, 'rules', errorOf(refusal), { context, rule: name })
+    if (settings.mode === 'enforce') {
+      const error = errorOf(refusal)
+      log.refused(visit, 'rules', error, { context, rule: name })
+      throw error
+    }
     visit.context = admitted(context, { rule: null, scopes: context.scopes, wouldRefuse: refusal })
-    return { decision: 'would_refuse', reason: refusal, rule: name }
+    visit.admission = { decision: 'would_refuse', reason: refusal, rule: name }
   }
 
   /** The decision is accepted by the sinks before the handler runs; then the response's end brings the one outcome. */
-  async function record(visit: Visit, response: ResponseView, admission: AdmissionRecord): Promise<Passage> {
+  async function record(visit: Visit, response: ResponseView): Promise<Passage> {
     const recorded = log.wants(visit)
-    if (recorded && !(await log.admitted(visit, admission)) && settings.audit.unrecorded === 'refuse') {
-      log.ended(visit, admission, 'not_run', null) // a sink may have taken the decision, or take it yet
+    if (recorded && !(await accepted(visit, 'rules'))) {
+      log.ended(visit, 'not_run', null) // a sink may have taken the decision, or take it yet
       throw errorOf('audit_unavailable')
     }
     visit.state = 'admitted'
     if (!recorded) return 'go_on'
     if (response.ended) {
-      log.ended(visit, admission, 'not_run', null)
+      log.ended(visit, 'not_run', null)
       return 'client_gone'
     }
     response.onEnd((finished) => {
       const { status } = response
-      log.ended(visit, admission, resultOf(visit, finished, status), status)
+      log.ended(visit, resultOf(visit, finished, status), status)
     })
     return 'go_on'
   }
 
-  /** Why a requirement refuses a visit, or `null`. In `report` mode what a rule's limits refuse is noted, and relaxed. */
+  /** Whether a call may go on, as far as its record is concerned. */
+  async function accepted(visit: Visit, stage: 'rules' | 'requirement'): Promise<boolean> {
+    return (await log.admitted(visit, stage)) || settings.audit.unrecorded === 'allow'
+  }
+
+  /** Why a requirement refuses a visit, or `null`. In `report` mode what a rule's limits refuse is recorded, and relaxed. */
   async function judge(visit: Visit, context: AuthContext, requirement: CompiledRequirement): Promise<RefusalCode | null> {
     let current = context
     let refusal = judgeMethod(visit) ?? judgeRequirement(requirement, current)
     if (refusal !== null && MADE_BY_RULES.has(refusal) && settings.mode === 'report' && isDelegated(current)) {
       current = relax(visit, current, refusal)
+      if (!(await accepted(visit, 'requirement'))) return 'audit_unavailable'
       refusal = judgeRequirement(requirement, current)
     }
     if (refusal !== null || requirement.check === null) return refusal
@@ -164,19 +177,14 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     return rule === null || admitsMethod(rule, view) ? null : 'method_not_delegated'
   }
 
+  /** From here on the call is one that no rule admits as it is: for its handler, its guards and its outcome. */
   function relax(visit: Visit, context: DelegatedContext, reason: RefusalCode): DelegatedContext {
     const scopes = visit.proven?.context.scopes ?? context.scopes
     const relaxed = admitted(context, { rule: null, scopes, wouldRefuse: reason })
     visit.context = relaxed
-    log.wouldRefuse(visit, reason, visit.rule?.id ?? null)
+    visit.admission = { decision: 'would_refuse', reason, rule: visit.rule?.id ?? null }
     visit.rule = null
     return relaxed
-  }
-
-  /** Records a refusal, and gives its error back to be thrown. An error that is no refusal goes up as it is. */
-  function refuse(visit: Visit, stage: AuditStage, error: unknown, details: RefusalRecord = {}): unknown {
-    if (error instanceof AuthError) log.refused(visit, stage, error, details)
-    return error
   }
 
   function errorOf(code: RefusalCode, scopes: readonly string[] = []): AuthError {
@@ -221,16 +229,18 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
       }
     },
 
-    guard(requirement = {}) {
-      const compiled = compileRequirement(requirement, settings.knownIssuers)
+    guard(...given: readonly [requirement?: Requirement]) {
+      // `guard()` is open to every verified call; a requirement that turns out to be undefined must not be.
+      const compiled = compileRequirement(given.length === 0 ? {} : given[0], settings.knownIssuers)
       return async (key) => {
         const visit = visitOf(key)
         const { context } = visit
         const refusal = context === null ? 'credentials_missing' : await judge(visit, context, compiled)
         if (refusal === null) return
-        visit.refusedByGuard = true
         const error = errorOf(refusal, refusal === 'scope_insufficient' ? [...compiled.scopes, ...compiled.anyScope] : [])
-        throw refuse(visit, 'requirement', error, { context: visit.context, rule: visit.rule?.id ?? null })
+        visit.guardStatus = error.status
+        log.refused(visit, 'requirement', error, { context: visit.context, rule: visit.rule?.id ?? null })
+        throw error
       }
     },
 
@@ -243,11 +253,9 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     },
 
     async verify(token) {
-      const proven = await verifier.prove(String(token))
-      if (isRefused(proven)) throw proven.error
-      const refusal = await verifier.stillGood(proven)
-      if (refusal !== null) throw refusal.error
-      if (proven.bound) throw new AuthError('binding_unsupported')
+      const unrecorded: Note = () => {}
+      const proven = await verify(String(token), unrecorded)
+      bind(proven, unrecorded)
       return proven.context
     },
 
@@ -255,12 +263,21 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
   }
 }
 
+/** Takes note of a refusal; `verify()` for applications has nobody to tell. */
+type Note = (stage: AuditStage, error: AuthError, details?: RefusalRecord) => void
+
+/** Notes a refusal, and gives its error back to be thrown. */
+function refuse(note: Note, stage: AuditStage, error: AuthError, details?: RefusalRecord): AuthError {
+  note(stage, error, details)
+  return error
+}
+
 /** What a guard refuses because of the rule that admitted the call, not because of its own requirement. */
 const MADE_BY_RULES: ReadonlySet<RefusalCode> = new Set(['scope_not_delegated', 'method_not_delegated'])
 
-/** What became of a call, judged on its response alone. */
-function resultOf(visit: Visit, finished: boolean, status: number): AuditResult {
-  if (visit.refusedByGuard) return 'refused'
+/** What became of a call, judged on its response alone: an application may have caught a guard's refusal and gone on. */
+function resultOf({ guardStatus }: Visit, finished: boolean, status: number): AuditResult {
+  if (guardStatus !== null && guardStatus === status) return 'refused'
   if (!finished) return 'aborted'
   return status >= 500 ? 'failed' : 'completed'
 }

@@ -30,7 +30,10 @@ export interface Visit extends AuditRequest {
   context: AuthContext | null
   /** The rule that admitted the call. */
   rule: CompiledRule | null
-  refusedByGuard: boolean
+  /** How the call got past the rules, for its decision and its outcome alike. */
+  admission: AdmissionRecord
+  /** Status of the refusal of a guard, `null` where none refused. */
+  guardStatus: number | null
 }
 
 export function createVisit(view: RequestView, startedAt: number): Visit {
@@ -44,12 +47,13 @@ export function createVisit(view: RequestView, startedAt: number): Visit {
     proven: null,
     context: null,
     rule: null,
-    refusedByGuard: false,
+    admission: { decision: 'allow', reason: null, rule: null },
+    guardStatus: null,
   }
 }
 
-/** How a call got past the rules, for its decision and its outcome alike. */
-export interface AdmissionRecord {
+/** What a decision says about a call that goes on. */
+interface AdmissionRecord {
   readonly decision: 'allow' | 'would_refuse'
   readonly reason: RefusalCode | null
   readonly rule: string | null
@@ -59,14 +63,12 @@ export interface AdmissionRecord {
 export interface VisitLog {
   /** Whether a call that goes on is recorded. */
   wants(visit: Visit): boolean
-  /** `access.decision` of stage `rules`; `true` when every sink has accepted it. */
-  admitted(visit: Visit, admission: AdmissionRecord): Promise<boolean>
+  /** `access.decision` about a call that goes on, at a stage; `true` when every sink has accepted it. */
+  admitted(visit: Visit, stage: 'rules' | 'requirement'): Promise<boolean>
   /** `access.decision` about a refusal, where it is wanted. Nothing waits for it. */
   refused(visit: Visit, stage: AuditStage, error: AuthError, details?: RefusalRecord): void
-  /** `access.decision` of stage `requirement` about what enforcement would have refused. */
-  wouldRefuse(visit: Visit, reason: RefusalCode, rule: string | null): void
   /** `access.outcome`. */
-  ended(visit: Visit, admission: AdmissionRecord, result: AuditResult, status: number | null): void
+  ended(visit: Visit, result: AuditResult, status: number | null): void
 }
 
 /** What is known about a refused call beside its visit. */
@@ -96,8 +98,8 @@ export function createVisitLog(recorder: Recorder, now: () => number): VisitLog 
   return {
     wants: (visit) => recorder.wants(false, visit.context, false),
 
-    admitted(visit, admission) {
-      return recorder.accept(eventOf(visit, { type: 'access.decision', stage: 'rules', ...admission, context: visit.context }))
+    admitted(visit, stage) {
+      return recorder.accept(eventOf(visit, { type: 'access.decision', stage, ...visit.admission, context: visit.context }))
     },
 
     refused(visit, stage, { code: reason, status }, { context = null, evidence = NO_EVIDENCE, rule = null } = {}) {
@@ -106,13 +108,8 @@ export function createVisitLog(recorder: Recorder, now: () => number): VisitLog 
       recorder.note(() => eventOf(visit, context === null ? { ...refusal, token: evidence } : refusal))
     },
 
-    wouldRefuse(visit, reason, rule) {
-      const note = { type: 'access.decision', decision: 'would_refuse', stage: 'requirement', reason, rule } as const
-      recorder.note(() => eventOf(visit, { ...note, context: visit.context }))
-    },
-
-    ended(visit, admission, result, status) {
-      const outcome = { type: 'access.outcome', stage: 'response', ...admission, result, status } as const
+    ended(visit, result, status) {
+      const outcome = { type: 'access.outcome', stage: 'response', ...visit.admission, result, status } as const
       recorder.note(() => eventOf(visit, { ...outcome, context: visit.context }))
     },
   }

@@ -25,7 +25,7 @@ export interface ExpressResourceServer {
    */
   authenticate(options?: AuthenticateOptions): Middleware
   /** A route's own requirement; `guard()` alone means "a verified call". Throws `ConfigError` here for a wrong requirement. */
-  guard(requirement?: Requirement): Middleware
+  guard(...requirement: readonly [requirement?: Requirement]): Middleware
   /** The request's context; `null` only for an anonymous call that `optional` let in. Throws `ConfigError` where `authenticate()` did not run. */
   contextOf(request: IncomingMessage): AuthContext | null
   /** The same, for delegated calls only; throws `ConfigError` otherwise. */
@@ -50,18 +50,25 @@ interface ExpressRequest extends IncomingMessage {
 export function resourceServer(options: ResourceServerOptions): ExpressResourceServer {
   const server = createResourceServer(options)
 
-  /** Runs a step; `next` is called once, outside of the step's own promise. */
+  /** Runs a step, then either goes on or answers. */
   const middleware =
     (step: (request: ExpressRequest, response: ServerResponse) => Promise<boolean>): Middleware =>
     (request, response, next) => {
       step(request, response).then(
         (goOn) => goOn && next(),
-        (error: unknown) => {
-          if (error instanceof AuthError && server.refusals === 'respond' && !response.headersSent) answer(error, response)
-          else next(error)
-        },
+        (error: unknown) => refuse(error, response, next),
       )
     }
+
+  /** Another middleware's hook on the response may throw while it is answered: that error is the application's, too. */
+  function refuse(error: unknown, response: ServerResponse, next: (error?: unknown) => void): void {
+    try {
+      if (error instanceof AuthError && server.refusals === 'respond' && !response.headersSent) answer(error, response)
+      else next(error)
+    } catch (failure) {
+      next(failure)
+    }
+  }
 
   return {
     authenticate(authenticateOptions) {
@@ -79,8 +86,8 @@ export function resourceServer(options: ResourceServerOptions): ExpressResourceS
         return true
       })
     },
-    guard(requirement) {
-      const step = server.guard(requirement)
+    guard(...requirement) {
+      const step = server.guard(...requirement) // as many arguments as were given: `guard(undefined)` is a mistake
       return middleware(async (request) => {
         await step(request)
         return true

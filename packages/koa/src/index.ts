@@ -30,7 +30,7 @@ export interface KoaResourceServer {
    */
   authenticate(options?: AuthenticateOptions): Middleware<AuthState>
   /** A route's own requirement; `guard()` alone means "a verified call". Throws `ConfigError` here for a wrong requirement. */
-  guard(requirement?: Requirement): Middleware<AuthState>
+  guard(...requirement: readonly [requirement?: Requirement]): Middleware<AuthState>
   /** The request's context; `null` only for an anonymous call that `optional` let in. Throws `ConfigError` where `authenticate()` did not run. */
   contextOf(request: KoaRequest): AuthContext | null
   /** The same, for delegated calls only; throws `ConfigError` otherwise. */
@@ -49,9 +49,9 @@ export function resourceServer(options: ResourceServerOptions): KoaResourceServe
   const server = createResourceServer(options)
 
   /** A refusal is answered here, or thrown for Koa's own error handling; `false`: the chain ends. */
-  async function pass(context: Context, step: Promise<boolean>): Promise<boolean> {
+  async function pass(context: Context, step: () => Promise<boolean>): Promise<boolean> {
     try {
-      return await step
+      return await step()
     } catch (error) {
       if (!(error instanceof AuthError) || server.refusals === 'forward' || context.headerSent) throw error
       const { status, headers, body } = refusalAnswer(error)
@@ -73,28 +73,21 @@ export function resourceServer(options: ResourceServerOptions): KoaResourceServe
           originalMethod: originalMethodOf(req),
           route: () => routeOf(context),
         })
-        const passage = step({ key: req, request, response: nodeResponseView(context.res) })
-        if (
-          !(await pass(
-            context,
-            passage.then((each) => each === 'go_on'),
-          ))
-        )
-          return
+        const exchange = { key: req, request, response: nodeResponseView(context.res) }
+        const goOn = await pass(context, async () => (await step(exchange)) === 'go_on')
+        if (!goOn) return
         exposeContext(context.state, server.contextProperty, () => server.contextOf(req))
         await next()
       }
     },
-    guard(requirement) {
-      const step = server.guard(requirement)
+    guard(...requirement) {
+      const step = server.guard(...requirement) // as many arguments as were given: `guard(undefined)` is a mistake
       return async (context, next) => {
-        if (
-          await pass(
-            context,
-            step(context.req).then(() => true),
-          )
-        )
-          await next()
+        const goOn = await pass(context, async () => {
+          await step(context.req)
+          return true
+        })
+        if (goOn) await next()
       }
     },
     contextOf: (request) => server.contextOf(keyOf(request)),

@@ -7,7 +7,8 @@ import type { Logger } from 'pino'
  * everything else at `info`.
  *
  * An event is accepted when pino has taken it. With pino's asynchronous destinations that means "in memory": neither a kill nor
- * a power cut spares it. A logger whose level leaves out `info` drops events without a word: creation refuses that.
+ * a power cut spares it. A logger whose level leaves an event out would drop it without a word: creation, and later every write,
+ * refuses that.
  *
  * @throws {TypeError} where the logger would not write `info` lines
  */
@@ -15,8 +16,9 @@ export function pinoSink(logger: Pick<Logger, 'info' | 'warn' | 'flush' | 'isLev
   if (!logger.isLevelEnabled('info')) throw new TypeError("pinoSink needs a logger whose level writes 'info'")
   return {
     write(event) {
-      if (event.decision === 'allow' && event.result !== 'refused') logger.info({ audit: event }, messageOf(event))
-      else logger.warn({ audit: event }, messageOf(event))
+      const level = event.decision === 'allow' && event.result !== 'refused' ? 'info' : 'warn'
+      if (!logger.isLevelEnabled(level)) throw new TypeError(`the logger's level leaves out '${level}'`) // it may have been changed since
+      logger[level]({ audit: event }, messageOf(event))
     },
     flush: () =>
       new Promise((resolve, reject) => {

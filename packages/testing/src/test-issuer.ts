@@ -62,7 +62,10 @@ export interface TestIssuer {
   token(overrides?: TokenOverrides): string
   /** A documented token of a fixture, signed by this issuer; its times are moved so that it is valid now. Its `iss` stays the fixture's. */
   tokenOf(fixture: TokenFixture, overrides?: TokenOverrides): string
-  /** Replaces all keys; tokens signed before are orphans then. */
+  /**
+   * Replaces all keys; tokens signed before are orphans then. A server that has just fetched the old set asks again only after
+   * its `unknownKeyCooldownSeconds`: give it a clock (`now`) that your test moves.
+   */
   rotate(): void
   /** Lets an endpoint fail until {@link TestIssuer.recover}. Default: both, with status 500. */
   fail(trouble?: Trouble, endpoint?: 'jwks' | 'metadata'): void

@@ -35,9 +35,12 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
   let lost = 0
   let warnedAt = Number.NEGATIVE_INFINITY
 
-  function warnLost(): void {
+  function countLost(): void {
     lost++
-    if (now() - warnedAt < WARNING_INTERVAL_MILLISECONDS) return
+    if (now() - warnedAt >= WARNING_INTERVAL_MILLISECONDS) warnLost()
+  }
+
+  function warnLost(): void {
     warnedAt = now()
     process.emitWarning(`behalf: ${lost} audit event(s) were not accepted by a sink`, { code: 'BEHALF_AUDIT_LOST' })
     lost = 0
@@ -46,7 +49,7 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
   /** One sink's answer; what a best-effort sink loses is warned of, and stops nobody. */
   function write(sink: AuditSink, event: AuditEvent): boolean | Promise<boolean> {
     const refused = () => {
-      warnLost()
+      countLost()
       return isBestEffort(sink)
     }
     try {
@@ -78,7 +81,7 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
       })
       try {
         const answer = await Promise.race([late, Promise.all(waiting).then((all) => (all.every(Boolean) ? 'yes' : 'no'))])
-        if (answer === 'late') warnLost()
+        if (answer === 'late') countLost()
         return answer === 'yes'
       } finally {
         clearTimeout(timer)
@@ -90,12 +93,14 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
         const event = create()
         for (const sink of sinks) write(sink, event)
       } catch {
-        warnLost() // outcomes are made in a listener of the response, where an error would end the process
+        countLost() // outcomes are made in a listener of the response, where an error would end the process
       }
     },
 
     close() {
-      closing ??= closeAll(sinks)
+      closing ??= closeAll(sinks).finally(() => {
+        if (lost > 0) warnLost()
+      })
       return closing
     },
   }

@@ -1,7 +1,7 @@
 import type { Limits } from '../limits.js'
 import { isIdentifier } from '../token/identifier.js'
 import { frozenCopy, isObject, type JsonObject, type JsonValue, parseStrictJson } from '../token/json.js'
-import { type ClaimMapping, MALFORMED, type Malformed, readProfiles } from './claim-mapping.js'
+import { type ClaimMapping, MALFORMED, type Malformed, profilesUnderstood, readProfiles } from './claim-mapping.js'
 import type { ActorForm } from './dialect.js'
 import { NO_CLAIMS, type Party } from './party.js'
 
@@ -10,7 +10,7 @@ import { NO_CLAIMS, type Party } from './party.js'
  * means nothing inside `act` (RFC 8693 4.1): lifetimes, audiences, authority, proof keys. `client_profile` never classifies.
  */
 const NOT_KEPT: ReadonlySet<string> = new Set([
-  ...['sub', 'iss', 'act', 'act_as', 'may_act', 'sub_profile', 'client_profile'],
+  ...['sub', 'iss', 'act', 'act_as', 'may_act', 'client_profile'],
   ...['exp', 'nbf', 'iat', 'aud', 'jti', 'cnf'],
   ...['scope', 'scp', 'roles', 'role', 'groups', 'permissions', 'entitlements', 'authorization_details'],
 ])
@@ -68,9 +68,11 @@ export function readParty(
   if (idClaim === undefined || !isIdentifier(id, limits.identifierCharacters)) return MALFORMED
   const issuer = ownMember(link, 'iss')
   if (issuer === undefined ? form.issuerRequired : !isIdentifier(issuer, limits.identifierCharacters)) return MALFORMED
-  const profiles = readProfiles(link, form.profiles ?? mapping.profiles, limits)
+  const profilesMapping = form.profiles ?? mapping.profiles
+  const profiles = readProfiles(link, profilesMapping, limits)
   if (profiles === MALFORMED) return MALFORMED
-  const own = [idClaim, mapping.profiles?.claim ?? idClaim].filter((name) => !NOT_KEPT.has(name))
+  const understood = profilesUnderstood(link, profilesMapping) ? [profilesMapping?.claim ?? idClaim] : []
+  const own = [idClaim, ...understood].filter((name) => !NOT_KEPT.has(name))
   const claims = frozenCopy(link, own.length === 0 ? NOT_KEPT : new Set([...NOT_KEPT, ...own]))
   return Object.freeze({
     id,

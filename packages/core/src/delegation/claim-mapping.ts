@@ -1,3 +1,5 @@
+import { stringAt } from '../config-shape.js'
+import { ConfigError } from '../errors.js'
 import type { Limits } from '../limits.js'
 import { isIdentifier } from '../token/identifier.js'
 import { isObject, type JsonObject, type JsonValue } from '../token/json.js'
@@ -73,6 +75,14 @@ export function requestPrefixOf(scope: string, mapping: ClaimMapping): string | 
   return mapping.requestScopePrefixes.find((prefix) => scope.startsWith(prefix)) ?? null
 }
 
+/** One word of a classification, as it can stand in `profiles`: lower case, no white space. Any other would never be met. */
+export function profileWordAt(value: unknown, where: string): string {
+  const word = stringAt(value, where)
+  if (word !== word.toLowerCase() || /\s/.test(word))
+    throw new ConfigError(`${where} must be one word in lower case, as profiles are compared`)
+  return word
+}
+
 const ASCII_UPPER = /[A-Z]/g
 
 /**
@@ -87,13 +97,27 @@ export function readProfiles(
   const value = own(claims, mapping?.claim)
   if (mapping === null || value === undefined) return Object.freeze([])
   if (!isIdentifier(value, limits.identifierCharacters)) return MALFORMED
-  const words = value
-    .split(' ')
-    .filter((word) => word !== '')
-    // Only ASCII letters: full case folding would turn a foreign letter (the Kelvin sign) into a known word.
-    .map((word) => word.replace(ASCII_UPPER, (letter) => letter.toLowerCase()))
-  const { words: meaning } = mapping
+  const words = profileWords(value)
+  const meaning = mapping.words
   const known =
     meaning === null ? words : words.flatMap((word) => (Object.hasOwn(meaning, word) ? [meaning[word] as string] : []))
   return Object.freeze([...new Set(known)])
+}
+
+/** Whether every word of a readable classification was understood; one that was not stays with the party's claims. */
+export function profilesUnderstood(claims: JsonObject, mapping: ClaimMapping['profiles']): boolean {
+  const value = own(claims, mapping?.claim)
+  if (mapping === null || typeof value !== 'string') return true
+  const { words } = mapping
+  return words === null || profileWords(value).every((word) => Object.hasOwn(words, word))
+}
+
+function profileWords(value: string): readonly string[] {
+  return (
+    value
+      .split(' ')
+      .filter((word) => word !== '')
+      // Only ASCII letters: full case folding would turn a foreign letter (the Kelvin sign) into a known word.
+      .map((word) => word.replace(ASCII_UPPER, (letter) => letter.toLowerCase()))
+  )
 }

@@ -117,7 +117,7 @@ export function contextOf(claims: JsonObject, token: TokenInfo, dialect: Dialect
   if (clientId === MALFORMED || tokenScopes === MALFORMED || tenant === MALFORMED || grantId === MALFORMED) return 'claim_invalid'
   const tokenSubject = readSubject(claims, token.issuer, clientId, tenant, mapping, limits)
   if (tokenSubject === MALFORMED) return 'claim_invalid'
-  const delegation = decodeDelegation(claims, dialect, tokenSubject, limits)
+  const delegation = decodeDelegation(claims, dialect, tokenSubject, clientId, limits)
   if (typeof delegation === 'string') return delegation
 
   rememberEmbedded(token, claims, dialect)
@@ -138,7 +138,7 @@ export function contextOf(claims: JsonObject, token: TokenInfo, dialect: Dialect
   }
   const unnarrowed: Record<string, JsonValue> = Object.create(null)
   const hidden = new Set([...dialect.embeddedTokens, ...dialect.authorityClaims])
-  if (mapping.scopes !== null) hidden.add(mapping.scopes.claim)
+  for (const claim of [mapping.scopes?.claim, mapping.tenantScopes?.claim]) if (claim !== undefined) hidden.add(claim)
   for (const name of dialect.authorityClaims) {
     const value = claims[name]
     if (value !== undefined && !dialect.embeddedTokens.has(name)) unnarrowed[name] = value

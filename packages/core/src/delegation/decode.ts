@@ -4,7 +4,7 @@ import { isObject, type JsonObject, type JsonValue, parseStrictJson } from '../t
 import { readChain } from './actor-chain.js'
 import { MALFORMED, readIdentifier } from './claim-mapping.js'
 import { type ActorForm, callSynchronously, type DelegationKind, type Dialect } from './dialect.js'
-import { claimAt, hasMarker } from './markers.js'
+import { type ClaimPath, claimAt, hasMarker } from './markers.js'
 import { readMayAct } from './may-act.js'
 import { isSameParty, type Party, UNKNOWN_PARTY, type UnknownParty } from './party.js'
 
@@ -33,11 +33,13 @@ const NOBODY: readonly never[] = Object.freeze([])
  *
  * @param claims verified claims, without prototypes
  * @param tokenSubject the party that the token's `sub` names
+ * @param clientId the token's client, `null` where it names none
  */
 export function decodeDelegation(
   claims: JsonObject,
   dialect: Dialect,
   tokenSubject: Party,
+  clientId: string | null,
   limits: Limits,
 ): Delegation | RefusalCode {
   if (hasMarker(claims, dialect.foreign)) return 'delegation_foreign'
@@ -59,13 +61,19 @@ export function decodeDelegation(
 
   const parties = readParties(found.value, found.form, claims, dialect, tokenSubject, limits)
   if (parties === MALFORMED) return 'delegation_malformed'
-  const { subject, chain } = parties
+  const { subject } = parties
+  const chain = Object.freeze(parties.chain.map((party) => clientTyped(party, clientId, tokenSubject.issuer)))
   const [actor] = chain
   if (actor === undefined) return 'delegation_malformed'
 
   const self = actor.id !== null && isSameParty(actor, subject)
   const notices: readonly Notice[] = self ? Object.freeze(['self_actor']) : NOBODY
-  if (self && found.form.selfIsDirect && chain.length === 1 && addsNothing(actor, subject)) {
+  if (
+    self &&
+    found.form.selfIsDirect &&
+    chain.length === 1 &&
+    addsNothing(actor, subject, dialect.mapping.profiles?.claim ?? 'sub_profile')
+  ) {
     return { kind: 'direct', subject, actor: null, chain, mayAct, notices }
   }
   const kind =
@@ -88,7 +96,8 @@ const UNREADABLE = false
 function foundBy(claims: JsonObject, form: ActorForm, limits: Limits): JsonValue | undefined {
   if (form.path !== null) {
     const value = claimAt(claims, form.path) // `null` is a value: a mapper failed, so who acts is unknown
-    return value === undefined && hasMarker(claims, form.signs) ? UNREADABLE : value
+    if (value !== undefined) return value
+    return hasMarker(claims, form.signs) || hasBrokenParent(claims, form.path) ? UNREADABLE : undefined
   }
   const read = form.read
   if (read === null) return undefined
@@ -96,6 +105,14 @@ function foundBy(claims: JsonObject, form: ActorForm, limits: Limits): JsonValue
   if (value === null) return undefined
   // A reader that threw, or answered something that is no JSON, has not said "nobody".
   return callSynchronously(() => parseStrictJson(JSON.stringify(value), limits.jsonDepth)) ?? UNREADABLE
+}
+
+/** Whether something stands on the way to a claim that can hold none. */
+function hasBrokenParent(claims: JsonObject, path: ClaimPath): boolean {
+  return path.slice(1).some((_, index) => {
+    const parent = claimAt(claims, path.slice(0, index + 1))
+    return parent !== undefined && !isObject(parent)
+  })
 }
 
 interface Parties {
@@ -111,7 +128,8 @@ function readParties(
   tokenSubject: Party,
   limits: Limits,
 ): Parties | typeof MALFORMED {
-  if (form.read !== null && value === 'unknown') return { subject: tokenSubject, chain: Object.freeze([UNKNOWN_PARTY]) }
+  if (form.read !== null && value === 'unknown' && !form.reversed)
+    return { subject: tokenSubject, chain: Object.freeze([UNKNOWN_PARTY]) }
   const chain = readChain(value, form, dialect.mapping, limits)
   if (chain === MALFORMED) return MALFORMED
   const [first] = chain
@@ -131,7 +149,15 @@ function readParties(
   return { subject: tokenSubject, chain: Object.freeze([Object.freeze({ ...first, tenant }), ...chain.slice(1)]) }
 }
 
-/** An actor that names a client, or a profile that its subject does not have, is more than the subject itself. */
-function addsNothing(actor: Party | UnknownParty, subject: Party): boolean {
-  return actor.claims['client_id'] === undefined && actor.profiles.every((profile) => subject.profiles.includes(profile))
+/** RFC 9068 2.2: a client that acts in its own name is named by `sub` as by `client_id`. */
+function clientTyped(party: Party | UnknownParty, clientId: string | null, tokenIssuer: string | null): Party | UnknownParty {
+  const isClient =
+    party.id !== null && party.idClaim === 'sub' && party.id === clientId && (party.issuer ?? tokenIssuer) === tokenIssuer
+  return isClient && party.type === null ? Object.freeze({ ...party, type: 'client' as const }) : party
+}
+
+/** An actor that names a client, or a profile that its subject does not have or that was not understood, is more than the subject itself. */
+function addsNothing(actor: Party | UnknownParty, subject: Party, profileClaim: string): boolean {
+  const unread = ['client_id', 'sub_profile', profileClaim].some((name) => actor.claims[name] !== undefined)
+  return !unread && actor.profiles.every((profile) => subject.profiles.includes(profile))
 }

@@ -1,3 +1,4 @@
+import { isBelated } from '../thenable.js'
 import type { JsonObject } from '../token/json.js'
 import type { ClaimMapping } from './claim-mapping.js'
 import type { ClaimPath } from './markers.js'
@@ -54,12 +55,8 @@ export interface Dialect {
 /** Runs a function of the application that must answer at once. `undefined`: it threw, or answered with a promise. */
 export function callSynchronously<T>(call: () => T): T | undefined {
   try {
-    const result: unknown = call()
-    if (result !== null && typeof (result as { then?: unknown } | undefined)?.then === 'function') {
-      Promise.resolve(result).catch(() => {}) // a rejection that nobody waits for would end the process
-      return undefined
-    }
-    return result as T
+    const result = call()
+    return isBelated(result) ? undefined : result
   } catch {
     return undefined
   }

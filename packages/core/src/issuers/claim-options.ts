@@ -1,5 +1,5 @@
 import { listAt, membersOf, oneOrListAt, optional, stringAt, wordAt } from '../config-shape.js'
-import type { ClaimMapping } from '../delegation/claim-mapping.js'
+import { type ClaimMapping, profileWordAt } from '../delegation/claim-mapping.js'
 import { ConfigError } from '../errors.js'
 
 /** Where an issuer writes client, scopes, tenant, grant and party types. Names are top-level claims. */
@@ -80,6 +80,9 @@ function tenantScopesAt(value: unknown, where: string): ClaimMapping['tenantScop
 function typeAt(value: unknown, where: string): ClaimMapping['type'] {
   const members = membersOf(value, where, ['claim', 'client', 'user'])
   const values = (each: unknown, at: string) => listAt(each, at, stringAt)
+  if (!Object.hasOwn(members, 'client') && !Object.hasOwn(members, 'user')) {
+    throw new ConfigError(`${where} needs client or user: the values of the claim that mean one or the other`)
+  }
   return {
     claim: stringAt(members['claim'], `${where}.claim`),
     client: optional(members, 'client', where, values, []),
@@ -92,6 +95,10 @@ function profilesAt(value: unknown, where: string): ClaimMapping['profiles'] {
   if (typeof value === 'string') return { claim: stringAt(value, where), words: null }
   const members = membersOf(value, where, ['claim', 'words'])
   const words = membersOf(members['words'], `${where}.words`, Object.keys(members['words'] ?? {}))
-  const known = Object.entries(words).map(([word, meaning]) => [word, stringAt(meaning, `${where}.words["${word}"]`)] as const)
+  const known = Object.entries(words).map(([word, meaning]) => {
+    const at = `${where}.words["${word}"]`
+    return [profileWordAt(word, `the key of ${at}`), profileWordAt(meaning, at)] as const
+  })
+  if (known.length === 0) throw new ConfigError(`${where}.words is empty: name the vendor's words, or use profiles: null`)
   return { claim: stringAt(members['claim'], `${where}.claim`), words: Object.freeze(Object.fromEntries(known)) }
 }

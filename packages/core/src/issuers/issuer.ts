@@ -49,7 +49,7 @@ export interface IssuerOptions {
    * never name one that still says that somebody acts: such a call would pass as direct.
    */
   readonly ignoredMarkers?: readonly string[]
-  /** Claims that carry authority beside scopes: kept out of a delegated context's `claims`. */
+  /** Claims that carry authority beside scopes, added to the usual ones (roles, groups, …): kept out of a delegated context's `claims`. */
   readonly authorityClaims?: readonly string[]
   /** Claims that hold a whole token for a downstream API; see `embeddedToken`. */
   readonly embeddedTokens?: readonly string[]
@@ -123,7 +123,7 @@ export function resolveIssuer(options: unknown, where: string, environment: Issu
   }
   if (clientIds !== null && anyClient) throw new ConfigError(`${where} has both clientIds and anyClient: choose one`)
 
-  const mapping = resolveClaims(members['claims'] ?? {}, `${where}.claims`)
+  const mapping = resolveClaims(Object.hasOwn(members, 'claims') ? members['claims'] : {}, `${where}.claims`)
   if (clientIds !== null && mapping.client.length === 0) {
     throw new ConfigError(`${where}.clientIds needs ${where}.claims.client: no claim names the client`)
   }
@@ -150,7 +150,7 @@ export function resolveIssuer(options: unknown, where: string, environment: Issu
           ...optional(members, 'presentClaims', where, strings, []),
         ]),
       ],
-      requiredClaims: resolveRequired(members['requiredClaims'] ?? {}, `${where}.requiredClaims`),
+      requiredClaims: optional(members, 'requiredClaims', where, resolveRequired, []),
       clientIds: clientIds === null ? null : new Set(clientIds),
       mapping,
     }),
@@ -161,7 +161,7 @@ export function resolveIssuer(options: unknown, where: string, environment: Issu
       kind: optional(members, 'kind', where, kindAt, 'delegation' as const),
       mayAct: optional(members, 'mayAct', where, mayActAt, 'expose' as const),
       mapping,
-      authorityClaims: new Set(optional(members, 'authorityClaims', where, strings, AUTHORITY_CLAIMS)),
+      authorityClaims: new Set([...AUTHORITY_CLAIMS, ...optional(members, 'authorityClaims', where, strings, [])]),
       embeddedTokens: new Set(optional(members, 'embeddedTokens', where, strings, [])),
     }),
   })

@@ -34,12 +34,20 @@ export class KeySnapshot {
   /** The one key that fits, or `null` where none or more than one does. */
   find(kid: string | null, algorithm: Algorithm): VerificationKey | null {
     const fitting = this.#keys.filter((key) => (kid === null || key.kid === kid) && keyFits(key, algorithm))
-    return fitting.length === 1 ? (fitting[0] ?? null) : null
+    const [first] = fitting
+    if (first === undefined) return null
+    return fitting.every((key) => key.thumbprint === first.thumbprint) ? first : null // one key, listed twice, is one key
   }
 
   /** Whether key material is still in the set: asked by thumbprint, since an id can be given to another key. */
   holds(thumbprint: string): boolean {
     return this.#thumbprints.has(thumbprint)
+  }
+
+  /** Whether the keys were read within a time. Keys from the future, after a clock was set back, were not. */
+  isFresh(nowMilliseconds: number, seconds: number): boolean {
+    const age = nowMilliseconds - (this.fetchedAt ?? nowMilliseconds)
+    return age >= 0 && age < seconds * 1000
   }
 
   /** Age in whole seconds; 0 for keys that are configured. */

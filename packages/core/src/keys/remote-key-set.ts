@@ -23,11 +23,11 @@ export interface RemoteKeySetOptions {
 export class RemoteKeySet implements KeySet {
   readonly #options: RemoteKeySetOptions
   latest: KeySnapshot | null = null
-  #fetching: Promise<KeySnapshot> | null = null
+  #fetching: Promise<KeySnapshot | FetchError> | null = null
   /** When the last fetch began, in milliseconds since the epoch. */
   #askedAt: number = Number.NEGATIVE_INFINITY
   /** Why the last fetch failed, `null` where it did not. */
-  #failure: AuthError | null = null
+  #failure: FetchError | null = null
 
   constructor(options: RemoteKeySetOptions) {
     this.#options = options
@@ -36,7 +36,7 @@ export class RemoteKeySet implements KeySet {
   current(): KeySnapshot | Promise<KeySnapshot> {
     const { now, limits } = this.#options
     const snapshot = this.latest
-    return snapshot !== null && snapshot.ageSeconds(now()) < limits.keysFreshSeconds ? snapshot : this.#fetch()
+    return snapshot?.isFresh(now(), limits.keysFreshSeconds) ? snapshot : this.#fetch()
   }
 
   async find(kid: string | null, algorithm: Algorithm): Promise<VerificationKey> {
@@ -49,39 +49,52 @@ export class RemoteKeySet implements KeySet {
   /** The set to ask once more after a key was not found: a newer one, unless the issuer was asked only just now. */
   #afterUnknown(known: KeySnapshot): KeySnapshot | Promise<KeySnapshot> {
     const { now, limits } = this.#options
-    if (now() - this.#askedAt >= limits.unknownKeyCooldownSeconds * 1000) return this.#fetch()
+    const sinceAsked = now() - this.#askedAt
+    const justAsked = sinceAsked >= 0 && sinceAsked < limits.unknownKeyCooldownSeconds * 1000
+    if (!justAsked || this.#fetching !== null) return this.#fetch()
     // Only a set that was read says that a key is unknown; after a failure nobody knows.
-    if (this.#failure !== null && this.#fetching === null) throw this.#failure
-    return this.#fetching ?? this.latest ?? known
+    if (this.#failure !== null) throw this.#unavailable(this.#failure)
+    return this.latest ?? known
   }
 
-  #fetch(): Promise<KeySnapshot> {
+  /** One fetch for all who wait; each of them gets an error of its own. */
+  async #fetch(): Promise<KeySnapshot> {
     this.#fetching ??= this.#load().finally(() => {
       this.#fetching = null
     })
-    return this.#fetching
+    const result = await this.#fetching
+    if (result instanceof FetchError) throw this.#unavailable(result)
+    return result
   }
 
-  async #load(): Promise<KeySnapshot> {
-    const { locate, fetch, now, limits } = this.#options
-    const startedAt = now()
+  #unavailable({ message, status }: FetchError): AuthError {
+    const { retryAfterSeconds } = this.#options.limits
+    return new AuthError('keys_unavailable', { retryAfterSeconds, cause: new FetchError(message, status) })
+  }
+
+  async #load(): Promise<KeySnapshot | FetchError> {
+    const startedAt = this.#options.now()
     this.#askedAt = startedAt
     try {
-      const { keys } = await fetchJson(await locate(), fetch, limits)
-      if (!Array.isArray(keys)) throw new FetchError('the key set has no list of keys')
-      if (keys.length > limits.keys) throw new FetchError('the key set has too many keys')
-      const usable = keys
-        .map((jwk) => importJwk(jwk, limits.kidCharacters))
-        .filter((key): key is ImportedKey => typeof key !== 'string')
-      if (usable.length === 0) throw new FetchError('the key set has no usable key')
-      this.latest = new KeySnapshot(await Promise.all(usable.map(withThumbprint)), startedAt)
+      this.latest = new KeySnapshot(await this.#read(), startedAt)
       this.#failure = null
       return this.latest
     } catch (error) {
       // A library's error can quote the answer it could not read: only our own fixed texts go on.
-      const cause = error instanceof FetchError ? error : new FetchError('the key set could not be read')
-      this.#failure = new AuthError('keys_unavailable', { retryAfterSeconds: limits.retryAfterSeconds, cause })
-      throw this.#failure
+      this.#failure = error instanceof FetchError ? error : new FetchError('the key set could not be read')
+      return this.#failure
     }
+  }
+
+  /** The usable keys that the issuer shows now. */
+  async #read(): Promise<readonly VerificationKey[]> {
+    const { locate, fetch, limits } = this.#options
+    const { keys } = await fetchJson(await locate(), fetch, limits)
+    if (!Array.isArray(keys)) throw new FetchError('the key set has no list of keys')
+    if (keys.length > limits.keys) throw new FetchError('the key set has too many keys')
+    const imported = keys.map((jwk) => importJwk(jwk, limits.kidCharacters))
+    const usable = imported.filter((key): key is ImportedKey => typeof key !== 'string')
+    if (usable.length === 0) throw new FetchError('the key set has no usable key')
+    return Promise.all(usable.map(withThumbprint))
   }
 }

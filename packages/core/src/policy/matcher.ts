@@ -1,4 +1,5 @@
 import { membersOf, stringAt, wordAt } from '../config-shape.js'
+import { profileWordAt } from '../delegation/claim-mapping.js'
 import type { Party, UnknownParty } from '../delegation/party.js'
 import { ConfigError } from '../errors.js'
 
@@ -29,9 +30,7 @@ function compileMatcher(value: unknown, where: string): PartyMatcher {
   if (Object.hasOwn(members, 'type')) wordAt(members['type'], `${where}.type`, ['user', 'client'])
   if (Object.hasOwn(members, 'idClaim') && !Object.hasOwn(members, 'id')) throw new ConfigError(`${where}.idClaim goes with id`)
   const matcher = members as PartyMatcher
-  if (matcher.profile !== undefined && matcher.profile !== matcher.profile.toLowerCase()) {
-    throw new ConfigError(`${where}.profile must be in lower case, as profiles are compared`)
-  }
+  if (matcher.profile !== undefined) profileWordAt(matcher.profile, `${where}.profile`)
   return Object.freeze({ ...matcher, ...(matcher.id !== undefined && { idClaim: matcher.idClaim ?? 'sub' }) })
 }
 
@@ -44,14 +43,28 @@ export function compileMatchers(value: unknown, where: string): readonly PartyMa
 
 /** Whether a party is described by one of the matchers. An unknown party is described by none. */
 export function fitsOne(matchers: readonly PartyMatcher[], party: Party | UnknownParty, tokenIssuer: string): boolean {
-  return party.id !== null && matchers.some((matcher) => fits(matcher, party, tokenIssuer))
+  return party.id !== null && matchers.some((matcher) => inNameSpace(matcher, party, tokenIssuer) && describes(matcher, party))
 }
 
-function fits(matcher: PartyMatcher, party: Party, tokenIssuer: string): boolean {
-  const nameSpace =
-    matcher.issuer === undefined ? party.issuer === null || party.issuer === tokenIssuer : party.issuer === matcher.issuer
+/**
+ * Whether a party is none of those that the matchers keep out. Here a matcher without `issuer` describes parties of every name
+ * space: somebody who is to be kept out must not get in by stating one. An unknown party could be anybody, so it is not kept in.
+ */
+export function fitsNone(matchers: readonly PartyMatcher[], party: Party | UnknownParty): boolean {
   return (
-    nameSpace &&
+    party.id !== null &&
+    !matchers.some((matcher) => (matcher.issuer === undefined || matcher.issuer === party.issuer) && describes(matcher, party))
+  )
+}
+
+function inNameSpace(matcher: PartyMatcher, party: Party, tokenIssuer: string): boolean {
+  if (matcher.issuer !== undefined) return party.issuer === matcher.issuer
+  return party.issuer === null || party.issuer === tokenIssuer
+}
+
+/** Everything that a matcher says about a party, apart from its name space. */
+function describes(matcher: PartyMatcher, party: Party): boolean {
+  return (
     (matcher.id === undefined || (party.id === matcher.id && party.idClaim === matcher.idClaim)) &&
     (matcher.type === undefined || party.type === matcher.type) &&
     (matcher.profile === undefined || party.profiles.includes(matcher.profile)) &&

@@ -4,13 +4,14 @@ import type { AuthContext } from '../delegation/context.js'
 import type { Party, UnknownParty } from '../delegation/party.js'
 import { ConfigError } from '../errors.js'
 import type { Hook } from './hook.js'
-import { compileMatchers, fitsOne, type PartyMatcher } from './matcher.js'
+import { compileMatchers, fitsNone, fitsOne, type PartyMatcher } from './matcher.js'
 import { issuersAt, type KnownIssuers, namesAt, requireIssuerForIds } from './rule.js'
+import { scopeAt } from './scopes.js'
 
 type ContextKind = AuthContext['kind']
 type ClaimValue = string | number | boolean
 
-/** Matchers, or with `not` everybody whom they do not fit. */
+/** Matchers, or with `not` everybody whom they do not describe; there, a matcher without `issuer` describes parties of every name space. */
 export type PartyRequirement = PartyMatcher | readonly PartyMatcher[] | { readonly not: PartyMatcher | readonly PartyMatcher[] }
 
 /** What one route asks of a verified call. Every member given must hold; `guard()` alone means "a verified call". */
@@ -69,9 +70,11 @@ export function compileRequirement(requirement: unknown, issuers: KnownIssuers):
   const members = membersOf(requirement, where, MEMBERS)
   const kindsAt = (value: unknown, at: string) =>
     new Set(oneOrListAt(value, at, (kind, inner) => wordAt(kind, inner, ['direct', 'impersonation', 'delegation'])))
+  const scopesAt = (value: unknown, at: string) =>
+    oneOrListAt(value, at, (each, inner) => scopeAt(each, inner, issuers.scopesAreWords))
   const compiled: CompiledRequirement = {
-    scopes: optional(members, 'scopes', where, requiredScopesAt, []),
-    anyScope: optional(members, 'anyScope', where, requiredScopesAt, []),
+    scopes: optional(members, 'scopes', where, scopesAt, []),
+    anyScope: optional(members, 'anyScope', where, scopesAt, []),
     kinds: optional(members, 'kind', where, kindsAt, null),
     issuers: optional(members, 'issuer', where, (value, at) => issuersAt(value, at, issuers), null),
     tenants: optional(members, 'tenant', where, namesAt, null),
@@ -82,10 +85,6 @@ export function compileRequirement(requirement: unknown, issuers: KnownIssuers):
   }
   requireIssuerForIds(members, where, issuers, compiled.actor?.matchers ?? null, compiled.subject?.matchers ?? null)
   return Object.freeze(compiled)
-}
-
-function requiredScopesAt(value: unknown, where: string): readonly string[] {
-  return oneOrListAt(value, where, stringAt)
 }
 
 function partyAt(value: unknown, where: string): CompiledParty {
@@ -141,7 +140,7 @@ function judgeParties(requirement: CompiledRequirement, context: AuthContext): R
 
 /** Of an unknown party nothing can be said: it meets neither a matcher nor its opposite. */
 function meets({ matchers, not }: CompiledParty, party: Party | UnknownParty, issuer: string): boolean {
-  return party.id !== null && fitsOne(matchers, party, issuer) !== not
+  return not ? fitsNone(matchers, party) : fitsOne(matchers, party, issuer)
 }
 
 function judgeScopes({ scopes, anyScope }: CompiledRequirement, context: AuthContext): RefusalCode | null {

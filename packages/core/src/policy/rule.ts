@@ -82,6 +82,8 @@ export interface KnownIssuers {
   readonly names: ReadonlySet<string>
   /** More than one issuer: the same id can then be two parties. */
   readonly several: boolean
+  /** Every issuer writes scopes as space-separated words. */
+  readonly scopesAreWords: boolean
 }
 
 /** @throws {ConfigError} naming the rule, the member and the mend */
@@ -117,8 +119,8 @@ function compileRule(rule: unknown, where: string, issuers: KnownIssuers): Compi
     tenants: optional(members, 'tenant', where, namesAt, null),
     actors: members['actor'] === 'any' ? null : compileMatchers(members['actor'], `${where}.actor`),
     subjects: optional(members, 'subject', where, compileMatchers, null),
-    scopes: members['scopes'] === 'all' ? 'all' : compileScopes(members['scopes'], `${where}.scopes`),
-    exceptScopes: optional(members, 'exceptScopes', where, compileScopes, null),
+    scopes: members['scopes'] === 'all' ? 'all' : compileScopes(members['scopes'], `${where}.scopes`, issuers.scopesAreWords),
+    exceptScopes: optional(members, 'exceptScopes', where, (value, at) => exceptScopesAt(value, at, issuers), null),
     methods: optional(members, 'methods', where, methodsAt, null),
     maxLifetimeSeconds: optional(members, 'maxLifetimeSeconds', where, (value, at) => integerAt(value, at, 1), null),
     maxDepth: optional(members, 'maxDepth', where, (value, at) => integerAt(value, at, 1), 1),
@@ -150,6 +152,12 @@ export function requireIssuerForIds(
   if (issuers.several && !Object.hasOwn(members, 'issuer') && matchers.some(namesAnId)) {
     throw new ConfigError(`${where} names an id and needs issuer: the same id at two issuers is two parties`)
   }
+}
+
+function exceptScopesAt(value: unknown, where: string, issuers: KnownIssuers): ScopePatterns {
+  if (value === 'all')
+    throw new ConfigError(`${where} is 'all', which would leave nothing: write a rule's scopes as a list instead`)
+  return compileScopes(value, where, issuers.scopesAreWords)
 }
 
 function methodsAt(value: unknown, where: string): ReadonlySet<string> {

@@ -8,11 +8,22 @@ export interface ScopePatterns {
   readonly prefixes: readonly string[]
 }
 
+/**
+ * One scope, as tokens can hold it.
+ * @param words whether every issuer writes scopes as space-separated words, so that none can hold a space
+ * @throws {ConfigError}
+ */
+export function scopeAt(value: unknown, where: string, words: boolean): string {
+  const scope = stringAt(value, where)
+  if (words && scope.includes(' ')) throw new ConfigError(`${where} holds a space: name several scopes as a list`)
+  return scope
+}
+
 /** @throws {ConfigError} for a `*` that is not last, after a `:` */
-export function compileScopes(value: unknown, where: string): ScopePatterns {
+export function compileScopes(value: unknown, where: string, words: boolean): ScopePatterns {
   const exact = new Set<string>()
   const prefixes: string[] = []
-  for (const pattern of oneOrListAt(value, where, stringAt)) {
+  for (const pattern of oneOrListAt(value, where, (each, at) => scopeAt(each, at, words))) {
     const star = pattern.indexOf('*')
     if (star === -1) exact.add(pattern)
     else if (star === pattern.length - 1 && pattern.endsWith(':*') && pattern.length > 2) prefixes.push(pattern.slice(0, -1))

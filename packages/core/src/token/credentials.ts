@@ -1,5 +1,6 @@
 import { AuthError } from '../errors.js'
 import type { RequestView } from '../request-view.js'
+import { isBelated } from '../thenable.js'
 
 /** Where else a token may stand, beside the `Authorization` field: a cookie, an old query parameter. */
 export type CredentialsSource = (request: RequestView) => string | null
@@ -20,7 +21,8 @@ const SCHEME = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?: |$)/
 export function readCredentials(request: RequestView, from: CredentialsSource | null): string | null {
   const lines = request.authorization
   // A source that throws is our own failure, not an anonymous request: its error goes up unchanged, as a 500.
-  const elsewhere = from === null ? null : askSource(from, request)
+  const elsewhere: unknown = from === null ? null : from(request)
+  isBelated(elsewhere) // a promise is no string, so it is refused below
   if (lines.length > 1 || (lines.length === 1 && elsewhere !== null)) throw new AuthError('request_ambiguous')
   const line = lines[0]
   if (line === undefined) {
@@ -35,11 +37,4 @@ export function readCredentials(request: RequestView, from: CredentialsSource | 
   const token = BEARER.exec(line)?.[1]
   if (token === undefined) throw new AuthError('credentials_malformed')
   return token
-}
-
-/** What a source answers. A promise is no string, so it refuses; but its rejection, which nobody else waits for, would end the process. */
-function askSource(from: CredentialsSource, request: RequestView): string | null {
-  const answer: unknown = from(request)
-  if (answer instanceof Promise) answer.catch(() => {})
-  return answer as string | null
 }

@@ -222,8 +222,9 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
         visits.set(key, visit)
         visit.passage = admit(visit, response, anonymousToo).catch((error: unknown) => {
           visit.state = 'refused'
-          visit.failure = error
-          throw error
+          // Frameworks take a falsy error for none, and a text for a command.
+          visit.failure = error instanceof Error ? error : new ApplicationError(error)
+          throw visit.failure
         })
         return visit.passage
       }

@@ -60,7 +60,7 @@ export function nodeRequestView(request: NodeRequest, framework: FrameworkView):
     // From the raw lines: Node keeps only the first of several `Authorization` fields in `headers`.
     authorization: fieldLines(request.rawHeaders, 'authorization'),
     header(name) {
-      const value = request.headers[name]
+      const value = request.headers[name.toLowerCase()]
       return typeof value === 'string' ? value : (value?.join(', ') ?? null)
     },
     peer: request.socket?.remoteAddress ?? null,

@@ -12,7 +12,7 @@ export interface RequestView {
   readonly route: string | null
   /** The value of every `Authorization` field line, in order. */
   readonly authorization: readonly string[]
-  /** A header field's value by lower-case name, several lines joined with `, `; `null` if absent. */
+  /** A header field's value by its name (in any case), several lines joined with `, `; `null` if absent. */
   header(name: string): string | null
   /** Address of the socket's peer: a proxy's, if one stands before the API. `null` where unknown. */
   readonly peer: string | null

@@ -1,12 +1,12 @@
 /** What the adapters promise beside the table of `parity.test.ts`: how they live with the rest of an application. */
-import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import { type AddressInfo, connect } from 'node:net'
 import { PassThrough } from 'node:stream'
-import { type AuditEvent, AuthError, ConfigError, type ResourceServerOptions } from '@behalf/core'
+import { ApplicationError, type AuditEvent, type AuditSink, AuthError, ConfigError, type ResourceServerOptions } from '@behalf/core'
 import { resourceServer as expressServer } from '@behalf/express'
 import { createTestIssuer, type MemorySink, memorySink } from '@behalf/testing'
-import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { ask, bearer } from './support/http.js'
 import { type Application, FRAMEWORKS, type Framework, type RunningApi, startApi, type TestServer } from './support/servers.js'
 
@@ -20,6 +20,17 @@ afterEach(async () => {
   for (const each of closing.splice(0)) await each.close()
 })
 afterAll(() => issuer.close())
+
+/** What would have ended the process of an application. */
+const incidents: unknown[] = []
+const note = (incident: unknown) => void incidents.push(incident)
+beforeAll(() => {
+  process.on('unhandledRejection', note)
+})
+afterAll(() => {
+  process.off('unhandledRejection', note)
+})
+afterEach(() => expect(incidents.splice(0)).toEqual([]))
 
 type Started = RunningApi & { readonly sink: MemorySink }
 type Build = (app: Application, api: TestServer, framework: Framework) => void
@@ -260,6 +271,151 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
       expect((await ask(port, { headers: [direct] })).status).toBe(500)
       expect(app.errors).toEqual([expect.any(ConfigError), expect.any(ConfigError)])
       expect((await ask(port, { headers: [delegated] })).body).toBe('"agent-1"')
+    })
+  })
+
+  test('a requirement that turns out to be undefined is a ConfigError, and no requirement is none', () => {
+    const api = framework.resourceServer(optionsOf(memorySink()))
+    closing.push(api)
+    expect(() => api.guard(undefined)).toThrow(ConfigError)
+    expect(() => api.guard(null as never)).toThrow(ConfigError)
+    expect(() => api.guard()).not.toThrow()
+  })
+
+  describe('credentials.from that throws', () => {
+    const withStatus = (status: number) => Object.assign(new Error('cookie jar'), { status, statusCode: status, expose: true })
+
+    test.each([
+      ['undefined', undefined],
+      ['null', null],
+      ['an empty string', ''],
+      ['0', 0],
+      ['false', false],
+      ["'route'", 'route'],
+      ["'router'", 'router'],
+      ['an error', new Error('cookie jar')],
+      ['an error with status 404', withStatus(404)],
+      ['an error with status 401', withStatus(401)],
+      ['an error with status 200', withStatus(200)],
+    ])('%s: 500, and nothing behind it runs', async (_name, thrown) => {
+      let ran = 0
+      const handlers = handler((call) => {
+        ran++
+        call.json('hello')
+      })
+      const from = () => {
+        throw thrown
+      }
+      const { port, app } = await start(
+        framework,
+        (app, api) => {
+          app.route('GET', '/inline', api.authenticate({ optional: true }), handlers)
+          app.route('GET', '/inline', handlers)
+          app.use(api.authenticate())
+          app.route('GET', '/', handlers)
+          app.route('GET', '/guarded', api.guard(), handlers)
+        },
+        { credentials: { from } },
+      )
+      for (const path of ['/', '/guarded', '/nowhere', '/inline']) {
+        for (const headers of [[], [delegated]]) {
+          const answer = await ask(port, { path, headers })
+          expect([path, answer.status]).toEqual([path, 500])
+          expect(answer.headers['www-authenticate']).toBeUndefined()
+          expect(answer.body).not.toContain('cookie jar')
+        }
+      }
+      expect(ran).toBe(0)
+      expect(app.errors).toHaveLength(8)
+      for (const error of app.errors) expect(error).toBeInstanceOf(ApplicationError)
+      expect((app.errors[0] as ApplicationError).cause).toBe(thrown)
+    })
+  })
+
+  describe('a hook of other middleware that fails while a refusal is answered', () => {
+    /** As packages do that change an answer's header late: the hook runs once, before the header is sent. */
+    const hooked = (hook: (response: ServerResponse) => void) =>
+      step(({ response }) => {
+        const writeHead = response.writeHead as (...args: readonly unknown[]) => ServerResponse
+        Object.assign(response, {
+          writeHead(...args: readonly unknown[]) {
+            Object.assign(response, { writeHead })
+            hook(response)
+            return writeHead.apply(response, args)
+          },
+        })
+      })
+
+    test.each([
+      ['throws', () => thrown(new Error('broken hook')), 'broken hook'],
+      ['sets an invalid header', (response: ServerResponse) => response.setHeader('x-note', 'a\nb'), 'Invalid character'],
+    ])("%s: the application's error handling answers, and the server goes on", async (_name, hook, message) => {
+      let ran = 0
+      const { port, app } = await start(framework, (app, api) => {
+        app.use(hooked(hook))
+        app.use(api.authenticate())
+        app.route(
+          'GET',
+          '/',
+          api.guard({ kind: 'direct' }),
+          step(() => ran++),
+          hello,
+        )
+      })
+      const seen: unknown[] = []
+      for (const headers of [[], [delegated]]) {
+        const answer = await ask(port, { headers })
+        expect(answer.status).toBe(500)
+        seen.push(expect.objectContaining({ message: expect.stringContaining(message) }))
+      }
+      expect(app.errors).toEqual(seen)
+      expect(ran).toBe(0)
+    })
+  })
+
+  describe('a guard in report mode', () => {
+    async function relaxed(unrecorded: 'refuse' | 'allow') {
+      let ran = 0
+      const full: AuditSink = {
+        write(event) {
+          if (event.stage === 'requirement') throw new Error('full')
+        },
+      }
+      const copy = memorySink()
+      const { port } = await start(
+        framework,
+        (app, api) => {
+          app.use(api.authenticate())
+          app.route(
+            'GET',
+            '/',
+            api.guard({ scopes: 'orders:write' }),
+            step(() => ran++),
+            hello,
+          )
+        },
+        {
+          mode: 'report',
+          delegation: [{ id: 'agents', kind: 'delegation', actor: 'any', scopes: 'orders:read' }],
+          audit: { sinks: [full, copy], unrecorded },
+        },
+      )
+      const answer = await ask(port, { headers: [delegated] })
+      return { answer, outcome: await outcomeOf(copy), ran }
+    }
+
+    test('lets nothing pass that was not recorded', async () => {
+      const { answer, outcome, ran } = await relaxed('refuse')
+      expect([answer.status, JSON.parse(answer.body).code]).toEqual([503, 'audit_unavailable'])
+      expect(outcome).toMatchObject({ result: 'refused', http: { status: 503 } })
+      expect(ran).toBe(0)
+    })
+
+    test("lets it pass under unrecorded: 'allow', and the outcome says what would have been", async () => {
+      const { answer, outcome, ran } = await relaxed('allow')
+      expect(answer.status).toBe(200)
+      expect(outcome).toMatchObject({ decision: 'would_refuse', reason: 'scope_not_delegated', result: 'completed' })
+      expect(ran).toBe(1)
     })
   })
 
@@ -542,6 +698,36 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
       },
     )
 
+    test('an application that catches the refusal of a guard and goes on: the outcome is of its own answer', async () => {
+      // Express hands errors to middleware of four arguments; Koa throws them at whoever waits for `next()`.
+      const goOn =
+        framework.family === 'express'
+          ? [(_error: unknown, _request: unknown, _response: unknown, next: () => void) => next()]
+          : []
+      const catching =
+        framework.family === 'koa'
+          ? [
+              async (context: { body: unknown }, next: () => Promise<void>) => {
+                await next().catch(() => {
+                  context.body = 'hello'
+                })
+              },
+            ]
+          : []
+      const { port, sink } = await start(
+        framework,
+        (app, api) => {
+          app.use(api.authenticate(), ...catching, api.guard({ kind: 'direct' }), ...goOn)
+          app.route('GET', '/', api.guard(), hello)
+        },
+        forward,
+      )
+      const answer = await ask(port, { headers: [delegated] })
+      expect([answer.status, answer.body.includes('hello')]).toEqual([200, true])
+      expect(await outcomeOf(sink)).toMatchObject({ result: 'completed', decision: 'allow', http: { status: 200 } })
+      expect(decisionsOf(sink)).toEqual(['rules allow', 'requirement refuse'])
+    })
+
     test('a broken wiring is forwarded as 500', async () => {
       const { port } = await start(framework, (app, api) => app.route('GET', '/', api.guard(), hello), forward)
       expect((await ask(port)).status).toBe(500)
@@ -624,7 +810,7 @@ describe('HTTP/2', () => {
     const api = expressServer(options)
     const authenticate = api.authenticate()
     const guard = api.guard({ scopes: 'orders:read' })
-    const listener = (request: IncomingMessage, response: import('node:http').ServerResponse) =>
+    const listener = (request: IncomingMessage, response: ServerResponse) =>
       authenticate(request, response, () =>
         guard(request, response, () => response.end(JSON.stringify(api.contextOf(request)?.subject.id))),
       )

@@ -202,7 +202,7 @@ describe('in report mode a refusal by rules is recorded, and the call goes on', 
     expect(sink.events.map(({ stage, decision, reason, rule }) => [stage, decision, reason, rule])).toEqual([
       ['rules', 'allow', null, 'support'],
       ['requirement', 'would_refuse', 'scope_not_delegated', 'support'],
-      ['response', 'allow', null, 'support'],
+      ['response', 'would_refuse', 'scope_not_delegated', 'support'],
     ])
   })
 })

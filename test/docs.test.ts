@@ -2,7 +2,8 @@ import { existsSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
 import { AuthError, DEFAULT_LIMITS, type IssuerOptions, REFUSAL_CODES } from '@behalf/core'
 import { resourceServer } from '@behalf/express'
-import { createTestIssuer, type TestIssuer, testContext } from '@behalf/testing'
+import * as testing from '@behalf/testing'
+import { createTestIssuer, memorySink, type TestIssuer, testContext } from '@behalf/testing'
 import request from 'supertest'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as contextSnippet from '../docs/snippets/context.js'
@@ -15,6 +16,7 @@ import * as upgradeSnippet from '../docs/snippets/upgrade.js'
 import * as vendors from '../docs/snippets/vendors.js'
 import { DELEGATION_MARKERS, pathName } from '../packages/core/src/delegation/markers.js'
 import { assertValidEvent, auditEventSchema } from './support/audit-schema.js'
+import { basesOf, membersOf } from './support/interfaces.js'
 import { anchorsOf, codeIn, fencesOf, linksOf, tableBelow } from './support/markdown.js'
 import { ROOT, read, repositoryFiles } from './support/repository.js'
 
@@ -84,10 +86,26 @@ describe('snippets do what the pages say', () => {
     expect([status, headers['www-authenticate'], body.code]).toEqual([401, 'Bearer', 'credentials_missing'])
   })
 
-  test('testing.ts passes, and names who acts', async () => {
-    await testingSnippet.supportIsRefused()
-    expect(testingSnippet.handlerTest()).toContain('support-1')
+  test('testing.ts: support reads and does not write; keys come and go', async () => {
+    await testingSnippet.supportLooksAndDoesNotWrite()
+    await testingSnippet.keysComeAndGo()
   })
+
+  test('testing.ts: the app that is tested lets the user write, and asks for a token', async () => {
+    const issuer = await createTestIssuer({ algorithms: ['EdDSA'] })
+    const app = testingSnippet.createApp(issuer.options({ kind: 'impersonation' }), memorySink())
+    await request(app).post('/orders').auth(issuer.token(), { type: 'bearer' }).expect(201)
+    await request(app).get('/orders').expect(401)
+    await issuer.close()
+  })
+
+  test('testing.ts: a documented token leaves its outcome', async () => {
+    expect(await testingSnippet.documentedTokens()).toMatchObject({ rule: 'support-looks', result: 'completed' })
+  })
+
+  test('testing.ts names who acts without a server', () => expect(testingSnippet.handlerTest()).toContain('support-1'))
+
+  describe('testing.ts: the file sink keeps the contract', () => testingSnippet.fileSinkKeepsTheContract(test))
 
   test('systems.ts is a configuration', () => {
     expect(() => resourceServer({ issuers: systemsSnippet.issuers })).not.toThrow()
@@ -253,6 +271,51 @@ describe('docs/configuration.md', () => {
   })
 })
 
+describe('docs/testing.md', () => {
+  const page = read('docs/testing.md')
+  const index = read('packages/testing/src/index.ts')
+  const markers = [...page.matchAll(/^<!-- interface: (\S+) (\w+) -->$/gm)].map(([, file = '', name = '']) => ({ file, name }))
+
+  test('names every public export', () => {
+    const types = [...index.matchAll(/\btype (\w+)/g)].map(([, name = '']) => name)
+    const exported = [...Object.keys(testing), ...types]
+    expect(exported.length).toBeGreaterThan(20)
+    expect(exported.filter((name) => !new RegExp(`\`${name}\\b`).test(page))).toEqual([])
+  })
+
+  test('has a table for the options of all that is created', () => {
+    expect(markers.map(({ name }) => name)).toEqual(
+      expect.arrayContaining([
+        'TestIssuerOptions',
+        'TestIssuer',
+        'TokenOverrides',
+        'TestContextOptions',
+        'MemorySink',
+        'SigningKey',
+      ]),
+    )
+  })
+
+  test.each(markers)('names every member of $name', ({ file, name }) => {
+    const members = membersOf(read(`packages/testing/src/${file}`), name)?.map(({ path }) => path)
+    const named = tableBelow(page, `interface: ${file} ${name}`).map(([cell]) => codeIn(cell).replace(/\(.*/, ''))
+    expect(named.toSorted()).toEqual(members?.toSorted())
+  })
+
+  test('names every kind of trouble', () => {
+    const [, words = ''] = /export type Trouble = number \| (.+)/.exec(read('packages/testing/src/test-issuer.ts')) ?? []
+    const named = tableBelow(page, 'troubles').map(([cell]) => codeIn(cell))
+    expect(named).toEqual(['500', ...words.split(' | ')])
+  })
+
+  test('names every fixture', () => {
+    const all = Object.entries(testing.fixtures).flatMap(([system, tokens]) =>
+      Object.keys(tokens).map((name) => `${system}.${name}`),
+    )
+    expect(tableBelow(page, 'fixtures').map(([cell]) => codeIn(cell))).toEqual(all)
+  })
+})
+
 test('docs/architecture.md has a line for every file of the core', () => {
   const [, rooms = ''] = read('docs/architecture.md').split('## Rooms of the core\n')
   let room = ''
@@ -333,6 +396,28 @@ describe('every public export has a doc comment', () => {
 
   test('the entries export something', () => {
     expect(entries.flatMap(exportsOf).length).toBeGreaterThan(60)
+  })
+
+  /** Interfaces that an entry exports, with those of the same file that they extend. */
+  const interfaces = [
+    ...new Set(
+      entries.flatMap(exportsOf).flatMap(([name, file]) => {
+        const bases = basesOf(read(file), name).filter((base) => membersOf(read(file), base) !== null)
+        return membersOf(read(file), name) === null ? [] : [name, ...bases].map((each) => `${each} ${file}`)
+      }),
+    ),
+  ]
+
+  test('the entries export interfaces', () => {
+    expect(interfaces.length).toBeGreaterThan(40)
+    expect(interfaces).toContain('ContextMembers packages/core/src/delegation/context.ts')
+    expect(interfaces).toContain('TokenOverrides packages/testing/src/test-issuer.ts')
+  })
+
+  test.each(interfaces)('and so has every member of %s', (each) => {
+    const [name = '', file = ''] = each.split(' ')
+    const undocumented = membersOf(read(file), name)?.filter(({ documented }) => !documented)
+    expect(undocumented?.map(({ path }) => path)).toEqual([])
   })
 })
 

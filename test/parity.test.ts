@@ -316,7 +316,7 @@ const ROWS: readonly Row[] = [
     token: agentToken,
     status: 200,
     context: 'delegation user-1 agent-7 / null / orders:read orders:refund profile:read / scope_not_delegated',
-    events: ['rules allow agents', 'requirement would_refuse scope_not_delegated', 'response allow completed 200'],
+    events: ['rules allow agents', 'requirement would_refuse scope_not_delegated', 'response would_refuse completed 200'],
   },
 
   // 400

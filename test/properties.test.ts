@@ -456,8 +456,8 @@ test('narrowed scopes are scopes of the token that a rule allows and does not ex
     (token, allowed, except) => {
       const left = narrowScopes(
         token,
-        allowed === 'all' ? 'all' : compileScopes(allowed, 'scopes'),
-        except.length === 0 ? null : compileScopes(except, 'exceptScopes'),
+        allowed === 'all' ? 'all' : compileScopes(allowed, 'scopes', true),
+        except.length === 0 ? null : compileScopes(except, 'exceptScopes', true),
       )
       expect(left.every((each) => token.includes(each))).toBe(true)
       expect(left).toEqual(expectedScopes(token, allowed, except))

@@ -322,15 +322,22 @@ describe('credentials of a request', () => {
     })
 
     test('credentials.from that throws is a 500 whose answer in production holds nothing', async () => {
+      const thrown = Object.assign(new Error(WORD), { token: WORD, headers: { 'x-leak': WORD }, status: 418, expose: true })
       const from = () => {
-        throw Object.assign(new Error(WORD), { token: WORD })
+        throw thrown
       }
       const { port, sink, app } = await start(framework, { credentials: { from } }, (app) => app.production())
       const answer = await ask(port)
       expect(answer.status).toBe(500)
       expectSilentAnswer(WORD, answer)
       expect(answer.headers['www-authenticate']).toBeUndefined()
-      expect(app.errors).toEqual([expect.objectContaining({ message: WORD })])
+      // What was thrown is the application's own, for its own logs: the cause, and nothing else of the error.
+      const [error] = app.errors as readonly Error[]
+      expect(app.errors).toHaveLength(1)
+      expect(error).toMatchObject({ name: 'ApplicationError', code: 'application_failed', status: 500, expose: false })
+      expect(error?.cause).toBe(thrown)
+      expectNothingOf(WORD, `${error?.message} ${error?.stack} ${JSON.stringify(error)}`, 'error')
+      expect(error).not.toHaveProperty('headers')
       for (const event of sink.events) expectSilentEvent(WORD, event)
     })
 

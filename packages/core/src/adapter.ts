@@ -19,6 +19,7 @@ export type { Passage } from './visit.js'
 
 /** A refusal as an HTTP answer. */
 export interface RefusalAnswer {
+  /** The HTTP status: 400, 401, 403 or 503. */
   readonly status: number
   /** Field names in lower case; `content-length` and `content-type` included. */
   readonly headers: Readonly<Record<string, string>>

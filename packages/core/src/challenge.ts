@@ -40,10 +40,15 @@ export type RefusalCode =
 
 /** The problem document (RFC 9457) of a refusal. */
 export interface Problem {
+  /** `about:blank` (RFC 9457 4.2.1): the status alone says what kind of problem it is; the `code` says more. */
   readonly type: 'about:blank'
+  /** The status as words (RFC 9110 15). */
   readonly title: string
+  /** The HTTP status. */
   readonly status: number
+  /** Stable; what programs branch on. */
   readonly code: RefusalCode
+  /** A fixed text for people. */
   readonly detail: string
 }
 

@@ -5,19 +5,29 @@ import type { RequestView, ResponseView } from './request-view.js'
  * core needs no server module.
  */
 export interface NodeRequest {
+  /** As the framework sees it; an override may have changed it. */
   readonly method?: string | undefined
+  /** The target, as the framework may have shortened it. */
   readonly url?: string | undefined
+  /** Names in lower case, values as Node joins them. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  /** Names and values by turns, every field line as received. */
   readonly rawHeaders: readonly string[]
+  /** Where the peer's address stands. */
   readonly socket?: { readonly remoteAddress?: string | undefined } | null
 }
 
 /** The parts of Node's response that are read. */
 export interface NodeResponse {
+  /** The status that was, or would be, sent. */
   readonly statusCode: number
+  /** HTTP/1.1: everything was handed to the operating system. */
   readonly writableFinished: boolean
+  /** `end()` was called. */
   readonly writableEnded: boolean
+  /** Its connection or stream is gone. */
   readonly destroyed?: boolean
+  /** Node's own events. */
   once(event: 'finish' | 'close', listener: () => void): unknown
   /** The stream of an HTTP/2 response. */
   readonly stream?: NodeHttp2Stream

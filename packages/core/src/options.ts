@@ -29,7 +29,7 @@ export interface AuditOptions {
   readonly record?: RecordPolicy
   /** What becomes of a call whose record is not accepted: `refuse` (default) it with 503, or `allow` it. */
   readonly unrecorded?: 'refuse' | 'allow'
-  /** How long the sinks may take, in milliseconds. Default 250. */
+  /** How long the sinks together may take to accept an event, in milliseconds; 1 to 60,000. Default 250. */
   readonly timeoutMilliseconds?: number
 }
 
@@ -43,11 +43,11 @@ export interface ResourceServerOptions {
   readonly mode?: 'enforce' | 'report'
   /** Needed with rules; the word `'none'` says that nothing is recorded. */
   readonly audit?: AuditOptions | 'none'
-  /** Where else a token may stand. */
+  /** Where else a token may stand. Beside an `Authorization` field it is one credential too many: 400. */
   readonly credentials?: { readonly from: CredentialsSource }
   /** `respond` (default): the adapter answers refusals itself. `forward`: it hands them to the framework's error handling. */
   readonly refusals?: 'respond' | 'forward'
-  /** Name of the context on the framework's request. Default `auth`. */
+  /** Name of the context on the framework's request; not one that requests have already. Default `auth`. */
   readonly contextProperty?: string
   /** How far clocks may differ, in seconds; 0 to 300. Default 5. */
   readonly clockToleranceSeconds?: number

@@ -4,15 +4,15 @@ export interface RequestView {
   readonly method: string
   /** The method as it came over the wire, as far as it can still be known. */
   readonly wireMethod: string
-  /** The path of the request target, without query. */
+  /** The path of the request target (RFC 9112 3.2), without query. Never recorded. */
   readonly path: string
   /** The request target as received, query included. Never recorded. */
   readonly url: string
   /** The pattern of the matched route, `null` as long as the framework has not matched one. */
   readonly route: string | null
-  /** The value of every `Authorization` field line, in order. */
+  /** The value of every `Authorization` field line (RFC 9110 11.6.2), in order. */
   readonly authorization: readonly string[]
-  /** A header field's value by its name (in any case), several lines joined with `, `; `null` if absent. */
+  /** A header field's value by its name (in any case), several lines joined with `, ` (RFC 9110 5.3); `null` if absent. */
   header(name: string): string | null
   /** Address of the socket's peer: a proxy's, if one stands before the API. `null` where unknown. */
   readonly peer: string | null

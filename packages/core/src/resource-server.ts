@@ -18,7 +18,9 @@ import { createVisit, createVisitLog, type Passage, type RefusalRecord, type Vis
 export interface Exchange {
   /** The object that stands for the request in every call: Node's own request. */
   readonly key: object
+  /** The request, as it is asked until the response has ended. */
   readonly request: RequestView
+  /** The response whose end is the outcome. */
   readonly response: ResponseView
 }
 
@@ -46,9 +48,11 @@ export interface ResourceServer {
   delegatedContextOf(key: object): DelegatedContext
   /** Proof and context of a token, without rules, requirement or record. Throws {@link AuthError}. */
   verify(token: string): Promise<AuthContext>
-  /** Flushes and closes the sinks. */
+  /** Flushes and closes the sinks, and waits for them without a limit of its own; tells of lost events not yet told. */
   close(): Promise<void>
+  /** Whether an adapter answers refusals itself, or hands them to its framework. */
   readonly refusals: 'respond' | 'forward'
+  /** Name of the context on the framework's request. */
   readonly contextProperty: string
 }
 
@@ -163,8 +167,9 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     let current = context
     let refusal = judgeMethod(visit) ?? judgeRequirement(requirement, current)
     if (refusal !== null && MADE_BY_RULES.has(refusal) && settings.mode === 'report' && isDelegated(current)) {
-      current = relax(visit, current, refusal)
-      if (!(await accepted(visit, 'requirement'))) return 'audit_unavailable'
+      const relaxed = await relax(visit, current, refusal)
+      if (relaxed === null) return 'audit_unavailable'
+      current = relaxed
       refusal = judgeRequirement(requirement, current)
     }
     if (refusal !== null || requirement.check === null) return refusal
@@ -177,14 +182,22 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     return rule === null || admitsMethod(rule, view) ? null : 'method_not_delegated'
   }
 
-  /** From here on the call is one that no rule admits as it is: for its handler, its guards and its outcome. */
-  function relax(visit: Visit, context: DelegatedContext, reason: RefusalCode): DelegatedContext {
+  /**
+   * From here on the call is one that no rule admits as it is: for its handler, its guards and its outcome.
+   * @returns the relaxed context; `null` where the sinks did not accept that, and everything stays as it was
+   */
+  async function relax(visit: Visit, context: DelegatedContext, reason: RefusalCode): Promise<DelegatedContext | null> {
+    const before: Pick<Visit, 'context' | 'rule' | 'admission'> = { ...visit }
     const scopes = visit.proven?.context.scopes ?? context.scopes
     const relaxed = admitted(context, { rule: null, scopes, wouldRefuse: reason })
     visit.context = relaxed
-    visit.admission = { decision: 'would_refuse', reason, rule: visit.rule?.id ?? null }
     visit.rule = null
-    return relaxed
+    visit.admission = { decision: 'would_refuse', reason, rule: before.admission.rule }
+    if (await accepted(visit, 'requirement')) return relaxed
+    visit.context = before.context
+    visit.rule = before.rule
+    visit.admission = before.admission
+    return null
   }
 
   function errorOf(code: RefusalCode, scopes: readonly string[] = []): AuthError {
@@ -240,7 +253,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
         if (refusal === null) return
         const error = errorOf(refusal, refusal === 'scope_insufficient' ? [...compiled.scopes, ...compiled.anyScope] : [])
         visit.guardStatus = error.status
-        log.refused(visit, 'requirement', error, { context: visit.context, rule: visit.rule?.id ?? null })
+        log.refused(visit, 'requirement', error, { context: visit.context, rule: visit.admission.rule })
         throw error
       }
     },

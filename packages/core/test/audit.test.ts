@@ -467,6 +467,54 @@ describe('acceptance', () => {
     expect(texts()).toHaveLength(2)
     expect(texts()[1]).toContain('behalf: 5 audit event')
   })
+
+  it('close() warns of the events that were lost since the last warning', async () => {
+    const sink = memorySink()
+    const world = createWorld({ audit: { sinks: [sink] } })
+    sink.refuse()
+    for (let each = 0; each < 5; each++) {
+      await world.call(SUPPORT)
+      world.now += 1000
+    }
+    await settle()
+    const numbers = () => vi.mocked(process.emitWarning).mock.calls.map(([text]) => Number(/\d+/.exec(String(text))?.[0]))
+    expect(numbers()).toEqual([1])
+    await world.server.close()
+    expect(numbers()).toEqual([1, 4])
+    await world.server.close()
+    expect(numbers()).toEqual([1, 4])
+  })
+
+  it('close() warns of lost events also where a sink cannot be closed, and of none where none were lost', async () => {
+    const broken: AuditSink = { write: () => Promise.reject(new Error('full')), close: () => Promise.reject(new Error('broken')) }
+    const world = createWorld({ audit: { sinks: [broken] } })
+    await world.call(SUPPORT)
+    await world.call(SUPPORT)
+    await settle()
+    await expect(world.server.close()).rejects.toBeInstanceOf(AggregateError)
+    const texts = vi.mocked(process.emitWarning).mock.calls.map(([text]) => String(text))
+    expect(texts).toEqual([expect.stringContaining('1 audit event'), expect.stringContaining('1 audit event')])
+    const quiet = createWorld()
+    await quiet.server.close()
+    expect(process.emitWarning).toHaveBeenCalledTimes(2)
+  })
+})
+
+describe("a guard's refusal that the application caught", () => {
+  it.each([
+    ['and answered otherwise', 200, true, 'completed'],
+    ['and answered with a failure of its own', 500, true, 'failed'],
+    ['and lost the client', 200, false, 'aborted'],
+    ['and answered as it is', 403, true, 'refused'],
+  ] as const)('%s: the outcome is what became of the response', async (_, status, finished, result) => {
+    const world = createWorld({ delegation: [anyRule()], refusals: 'forward' })
+    const visit = await world.call(SUPPORT)
+    expect((await visit.guard({ kind: 'direct' }))?.status).toBe(403)
+    expect(await visit.guard()).toBeNull()
+    visit.response.end(status, finished)
+    const outcome = await world.sink.until(({ type }) => type === 'access.outcome')
+    expect(outcome).toMatchObject({ result, decision: 'allow', http: { status } })
+  })
 })
 
 describe('close()', () => {

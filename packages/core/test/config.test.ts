@@ -35,6 +35,7 @@ const ruleWithout = (name: string) => {
   return server({ delegation: [others] })
 }
 const matcher = (actor: Wrong) => rule({ actor })
+const words = (words: Wrong) => issuer({ claims: { profiles: { claim: 'p', words } } })
 const oneServer = server({})
 const guard = (requirement: Wrong) => oneServer.guard(requirement)
 const rules = (...delegation: Wrong[]) => server({ issuers: twoIssuers(), delegation })
@@ -61,6 +62,13 @@ const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
     ['a misspelt mode', () => server({ mode: 'reporting' }), /mode must be one of 'enforce', 'report'/],
     ['a misspelt refusals', () => server({ refusals: 'throw' }), /refusals must be one of 'respond', 'forward'/],
     ['an empty contextProperty', () => server({ contextProperty: '' }), /contextProperty must be a non-empty string/],
+    ...['__proto__', 'constructor', 'url', 'originalUrl', 'path', 'method', 'headers', 'rawHeaders', 'socket', 'query', 'body'].map(
+      (name): Mistake => [
+        `contextProperty ${name}`,
+        () => server({ contextProperty: name }),
+        new RegExp(`contextProperty is "${name}", which requests have already: choose another name`),
+      ],
+    ),
     ['credentials without from', () => server({ credentials: {} }), /credentials\.from must be a function/],
     ['credentials as a function', () => server({ credentials: () => null }), /credentials must be an object/],
     ['a cookie name for credentials', () => server({ credentials: { cookie: 'x' } }), /unknown member "cookie": it knows from/],
@@ -69,6 +77,8 @@ const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
     ['cache: true', () => server({ cache: true }), /cache must be an object/],
     ['an unknown cache bound', () => server({ cache: { max: 5 } }), /cache has an unknown member "max"/],
     ['a cache of no entries', () => server({ cache: { maxEntries: 0 } }), /cache\.maxEntries must be a whole number/],
+    ['a cache of more entries than can be', () => server({ cache: { maxEntries: 2 ** 24 } }), /maxEntries must be a whole number/],
+    ['a cache of 2 ** 40 entries', () => server({ cache: { maxEntries: 2 ** 40 } }), /maxEntries must be .*from 1 to 16777215/],
     ['a cache of half a byte', () => server({ cache: { maxBytes: 0.5 } }), /cache\.maxBytes must be a whole number/],
     [
       'tolerance 301',
@@ -218,6 +228,8 @@ const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
     ['an object as one', () => issuer({ requiredClaims: { purpose: {} } }), /requiredClaims\["purpose"\] must be/],
     ['NaN as one', () => issuer({ requiredClaims: { level: Number.NaN } }), /requiredClaims\["level"\] must be/],
     ['required claims as a list', () => issuer({ requiredClaims: ['purpose'] }), /requiredClaims must be an object/],
+    ['required claims null', () => issuer({ requiredClaims: null }), /issuers\[0\]\.requiredClaims must be an object/],
+    ['claims null', () => issuer({ claims: null }), /issuers\[0\]\.claims must be an object/],
     ['another kind', () => issuer({ kind: 'direct' }), /kind must be one of 'impersonation', 'delegation'/],
     ['another mayAct', () => issuer({ mayAct: 'allow' }), /mayAct must be one of 'expose', 'refuse', 'refuse_without_act'/],
     [
@@ -307,12 +319,16 @@ const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
       () => issuer({ claims: { type: { claim: 'aut', client: [] } } }),
       /type\.client must be a non-empty/,
     ],
+    ['type with a claim alone', () => issuer({ claims: { type: { claim: 'aut' } } }), /claims\.type needs client or user: the values/],
     ['profiles without words', () => issuer({ claims: { profiles: { claim: 'p' } } }), /profiles\.words must be an object/],
-    [
-      'an empty word',
-      () => issuer({ claims: { profiles: { claim: 'p', words: { A: '' } } } }),
-      /words\["A"\] must be a non-empty/,
-    ],
+    ['no words', () => words({}), /profiles\.words is empty: name the vendor's words, or use profiles: null/],
+    ['an empty word', () => words({ a: '' }), /words\["a"\] must be a non-empty/],
+    ['an empty key of a word', () => words({ '': 'a' }), /the key of .*words\[""\] must be a non-empty/],
+    ['a word that is no text', () => words({ a: ['b'] }), /words\["a"\] must be a non-empty string/],
+    ...['Bot', 'a b', ' a', 'a\t', 'a\u00a0b', '\u00c9cole'].flatMap((word): Mistake[] => [
+      [`the word ${JSON.stringify(word)}`, () => words({ a: word }), /^[^k].*words\["a"\] must be one word in lower case/],
+      [`the key ${JSON.stringify(word)}`, () => words({ [word]: 'a' }), /^the key of .*words\[.* must be one word in lower case/s],
+    ]),
     ['no prefixes', () => issuer({ claims: { requestScopePrefixes: [] } }), /requestScopePrefixes must be a non-empty list/],
   ],
 
@@ -389,7 +405,11 @@ const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
     ['subject any', () => rule({ subject: 'any' }), /subject must be an object/],
     ['no scopes at all', () => rule({ scopes: [] }), /scopes must be a non-empty list/],
     ['an empty scope', () => rule({ scopes: ['orders:read', ''] }), /scopes\[1\] must be a non-empty string/],
+    ['a scope with a space', () => rule({ scopes: 'orders:read orders:write' }), /scopes holds a space: name several scopes/],
+    ['a space in a list of scopes', () => rule({ scopes: ['a', 'b c'] }), /scopes\[1\] holds a space: name several scopes as a list/],
+    ['an exception with a space', () => rule({ exceptScopes: 'a b' }), /exceptScopes holds a space: name several scopes as a list/],
     ['no exceptions', () => rule({ exceptScopes: [] }), /exceptScopes must be a non-empty list/],
+    ['all as exception', () => rule({ exceptScopes: 'all' }), /exceptScopes is 'all', which would leave nothing/],
     ...['*', 'orders:*:read', '*:read', 'orders*', 'orders:r*', ':*', 'orders:**', 'orders.*', '**'].flatMap(
       (pattern): Mistake[] => [
         [`scope ${pattern}`, () => rule({ scopes: [pattern] }), /scopes.*a "\*" may only stand last, after a ":"/],
@@ -432,7 +452,9 @@ const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
     ['an empty idClaim', () => matcher({ id: 'a', idClaim: '' }), /actor\.idClaim must be a non-empty string/],
     ['idClaim without id', () => matcher({ idClaim: 'user_id', type: 'user' }), /actor\.idClaim goes with id/],
     ['another type', () => matcher({ type: 'agent' }), /actor\.type must be one of 'user', 'client'/],
-    ['a profile in upper case', () => matcher({ profile: 'AI_Agent' }), /actor\.profile must be in lower case/],
+    ['a profile in upper case', () => matcher({ profile: 'AI_Agent' }), /actor\.profile must be one word in lower case/],
+    ['a profile of two words', () => matcher({ profile: 'ai_agent user' }), /actor\.profile must be one word in lower case/],
+    ['a profile with a space', () => rule({ subject: { profile: 'user ' } }), /subject\.profile must be one word in lower case/],
     ['an id beside two issuers', () => rules(anyRule({ actor: { id: 'a' } })), /names an id and needs issuer: .*two parties/],
     [
       'an id in a list beside two issuers',
@@ -449,6 +471,10 @@ const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
 
   'a requirement': [
     ['null', () => guard(null), /guard\(\) must be an object/],
+    ['undefined, which is not the same as nothing', () => guard(undefined), /guard\(\) must be an object/],
+    ['a profile of two words', () => guard({ actor: { not: { profile: 'a b' } } }), /not\.profile must be one word in lower case/],
+    ['a scope with a space', () => guard({ scopes: 'orders:read orders:write' }), /scopes holds a space: name several scopes/],
+    ['a space in a list of scopes', () => guard({ anyScope: ['a', 'b c'] }), /anyScope\[1\] holds a space: name several/],
     ['a scope alone', () => guard('orders:read'), /guard\(\) must be an object/],
     ['an unknown member', () => guard({ scope: 'orders:read' }), /guard\(\) has an unknown member "scope": it knows scopes/],
     ...undefinedMembers(['scopes', 'anyScope', 'kind', 'issuer', 'tenant', 'actor', 'subject', 'claims', 'check'], guard),
@@ -660,6 +686,24 @@ describe('what stands near a mistake, and is none', () => {
       () => custom({ issuer: ISSUER, audience: AUDIENCE, tokenTypes: ['JWT'], actor: null, jwks: JWKS }),
     ],
     ['cache: false', () => server({ cache: false })],
+    ['a contextProperty that only looks taken', () => server({ contextProperty: 'urls' })],
+    ['words in lower case', () => words({ bot: 'ai_agent', 'svc-2': 'service' })],
+    ['type with one list of values', () => issuer({ claims: { type: { claim: 'aut', user: ['USER'] } } })],
+    ["exceptScopes with a scope named 'all'", () => rule({ exceptScopes: ['all'] })],
+    ...[
+      { scopes: { claim: 'permissions', format: 'list' } },
+      { tenant: 'tid', tenantScopes: { claim: 'tenants', member: 'permissions' } },
+    ].flatMap((claims) => {
+      const issuers = [oauthIssuer(), oauthIssuer({ issuer: OTHER_ISSUER, claims: claims as Wrong })]
+      const spaced = { scopes: ['read orders', 'a:*'], exceptScopes: 'refund orders' }
+      return [
+        [`spaces where an issuer's scopes are a list: ${Object.keys(claims)}`, () => server({ issuers, delegation: [anyRule(spaced)] })],
+        [
+          `and in requirements: ${Object.keys(claims)}`,
+          () => server({ issuers }).guard({ scopes: 'read orders', anyScope: ['refund orders'] }),
+        ],
+      ] as const
+    }),
   ]
 
   it.each(FINE)('%s', (_, make) => {

@@ -1,4 +1,6 @@
+import { runInNewContext } from 'node:vm'
 import {
+  ApplicationError,
   hasScope,
   type IssuerOptions,
   type JsonObject,
@@ -14,11 +16,13 @@ import {
   AUDIENCE,
   anyRule,
   createWorld,
+  HeldResponse,
   ISSUER,
   JWKS,
   NOW_SECONDS,
   OTHER_ISSUER,
   oauthIssuer,
+  requestView,
   settle,
   signed,
   tokenOf,
@@ -66,12 +70,52 @@ describe('an actor that is the subject itself', () => {
     ['history of itself', { ...self, act: self }, ['self_actor']],
     ['a client', { ...self, client_id: 'client-1' }, ['self_actor']],
     ['another profile', { ...self, sub_profile: 'ai_agent' }, ['self_actor']],
+    ['one profile of its own and one more', { ...self, sub_profile: 'ai_agent vip' }, ['self_actor']],
   ] satisfies [string, JsonValue, string[]][])('with %s is a delegation', async (_, act, notices) => {
     expect(await read(oauthIssuer(), { act })).toMatchObject({
       kind: 'delegation',
       actor: { id: (act as { sub: string }).sub },
       notices,
     })
+  })
+
+  const words = { claims: { profiles: { claim: 'cls', words: { bot: 'ai_agent' } } } }
+
+  it.each([
+    ['that is not read at all', { claims: { profiles: null } }, { sub_profile: 'ai_agent' }],
+    ['of any shape that is not read', { claims: { profiles: null } }, { sub_profile: ['ai_agent'] }],
+    ['in the standard claim, where another one is read', { claims: { profiles: 'cls' } }, { sub_profile: 'ai_agent' }],
+    ['in the standard claim, beside words for another one', words, { sub_profile: 'ai_agent' }],
+    ['of a word without a meaning', words, { cls: 'robot' }],
+    ['of which one word has no meaning', words, { cls: 'bot robot' }],
+  ] satisfies [string, Partial<Parameters<typeof oauthIssuer>[0]>, Claims][])(
+    'with a profile %s is a delegation, and the claim stays in sight',
+    async (_, options, profile) => {
+      // The subject says the same: what cannot be read cannot be compared.
+      const claims = { cls: 'bot', act: { ...self, ...profile } as JsonValue }
+      expect(await read(oauthIssuer(options), claims)).toMatchObject({
+        kind: 'delegation',
+        actor: { id: 'user-1', claims: profile },
+        notices: ['self_actor'],
+      })
+    },
+  )
+
+  it('with words that are all understood is direct, and they are no further claims', async () => {
+    expect(await read(oauthIssuer(words), { cls: 'BOT', act: { ...self, cls: 'bot' } })).toMatchObject({
+      kind: 'direct',
+      chain: [{ profiles: ['ai_agent'], claims: {} }],
+    })
+    const context = await read(oauthIssuer(words), { act: { sub: 'agent-1', cls: 'bot' } })
+    expect(typeof context !== 'string' && { ...context.actor?.claims }).toEqual({})
+  })
+
+  it('by a function that says a profile in a claim of the vendor is a delegation', async () => {
+    const issuer = customIssuer({
+      ...words,
+      actor: { read: () => ({ ...self, cls: 'bot' }), selfIsDirect: true },
+    })
+    expect(await read(issuer, {})).toMatchObject({ kind: 'delegation', actor: { profiles: [], claims: { cls: 'bot' } } })
   })
 
   it('with a profile that the subject has too is direct', async () => {
@@ -126,6 +170,25 @@ describe('act', () => {
     expect(await read(issuer, { ext: { impersonator: 'a' } })).toBe('delegation_foreign')
   })
 
+  it('inside a claim that can hold none is unreadable, not absent', async () => {
+    const issuer = customIssuer({ actor: { claim: ['ext', 'act'] } })
+    for (const ext of ['{"act":{"sub":"support-1"}}', '', ['act'], [], null, 0, true]) {
+      expect(await read(issuer, { ext })).toBe('delegation_malformed')
+    }
+    expect(await read(issuer, { ext: {} })).toMatchObject({ kind: 'direct' })
+    expect(await read(issuer, {})).toMatchObject({ kind: 'direct' })
+
+    const deep = customIssuer({ actor: { claim: ['https://example.test/ext', 'who', 'act'] } })
+    const at = (who: JsonValue) => read(deep, { 'https://example.test/ext': who })
+    expect(await at({ who: { act: { sub: 'support-1' } } })).toMatchObject({ actor: { id: 'support-1' } })
+    expect(await at({ who: {} })).toMatchObject({ kind: 'direct' })
+    expect(await at({})).toMatchObject({ kind: 'direct' })
+    for (const broken of [null, 'support-1', []]) {
+      expect(await at(broken)).toBe('delegation_malformed')
+      expect(await at({ who: broken })).toBe('delegation_malformed')
+    }
+  })
+
   it('a claim whose name has a dot is no path, and a path is no such name', async () => {
     const dotted = customIssuer({ actor: { claim: 'ext.act' } })
     expect(await read(dotted, { 'ext.act': { sub: 'support-1' } })).toMatchObject({ actor: { id: 'support-1' } })
@@ -153,6 +216,29 @@ describe('act', () => {
       expect(await read(issuer, { act })).toBe('delegation_malformed')
     }
     expect(await read(issuer, { act: { sub: 'a' } })).toBe('delegation_malformed')
+  })
+
+  it("is a client where it is the token's own client, in the token's own name space", async () => {
+    const type = async (act: JsonValue, more: Claims = {}) => {
+      const context = await read(oauthIssuer(), { act, ...more })
+      return typeof context === 'string' ? context : context.chain.map((party) => party.type)
+    }
+    expect(await type({ sub: 'client-1' })).toEqual(['client'])
+    expect(await type({ sub: 'client-1', iss: ISSUER })).toEqual(['client'])
+    expect(await type({ sub: 'client-1', iss: OTHER_ISSUER })).toEqual([null])
+    expect(await type({ sub: 'client-1', iss: `${ISSUER}/` })).toEqual([null])
+    expect(await type({ sub: 'Client-1' })).toEqual([null])
+    expect(await type({ sub: 'agent-1' })).toEqual([null])
+    expect(await type({ sub: 'agent-1', act: { sub: 'client-1' } })).toEqual([null, 'client'])
+    const other = oauthIssuer({ claims: { client: 'azp' } })
+    expect(await read(other, { azp: 'agent-1', act: { sub: 'agent-1' } })).toMatchObject({ actor: { type: 'client' } })
+    expect(await read(other, { azp: 'agent-1', act: { sub: 'client-1' } })).toMatchObject({ actor: { type: null } })
+    const anonymous = oauthIssuer({ claims: { client: [] } })
+    expect(await read(anonymous, { act: { sub: 'client-1' } })).toMatchObject({ actor: { type: null }, clientId: null })
+    const userIds = customIssuer({ actor: { claim: 'act', id: 'user_id' } })
+    expect(await read(userIds, { act: { user_id: 'client-1' } })).toMatchObject({ actor: { type: null } })
+    const flat = customIssuer({ actor: { claim: 'impersonator_id', encoding: 'string' } })
+    expect(await read(flat, { impersonator_id: 'client-1' })).toMatchObject({ actor: { type: 'client' } })
   })
 
   it('as plain id', async () => {
@@ -327,6 +413,31 @@ describe('functions of an application', () => {
         {},
       ),
     ).toMatchObject({ kind: 'delegation', actor: { id: null }, chain: [{ id: null }] })
+  })
+
+  it("read(): somebody unknown cannot be whom the token's subject acts for", async () => {
+    const reversed = (result: unknown) => customIssuer({ actor: { read: () => result as never, direction: 'subject' } })
+    expect(await read(reversed('unknown'), {})).toBe('delegation_malformed')
+    expect(await read(reversed({ sub: 'user-2' }), {})).toMatchObject({ subject: { id: 'user-2' }, actor: { id: 'user-1' } })
+    expect(await read(reversed(null), {})).toMatchObject({ kind: 'direct', subject: { id: 'user-1' } })
+  })
+
+  it.each([
+    ['a promise of another realm', () => runInNewContext("Promise.reject(new Error('late'))")],
+    ['a thenable', () => ({ then: (_: unknown, no: (reason: unknown) => void) => no(new Error('late')) })],
+    [
+      'a thenable that throws',
+      () => ({
+        then: () => {
+          throw new Error('late')
+        },
+      }),
+    ],
+  ])('credentials.from: %s is no token, and its rejection ends nothing', async (_, from) => {
+    const visit = await createWorld({ credentials: { from: from as never } }).call(null, {}, true)
+    expect(visit.error).toMatchObject({ code: 'credentials_malformed', status: 400 })
+    // Beside a header it is asked, too.
+    expect((await createWorld({ credentials: { from: from as never } }).call({})).code).toBe('request_ambiguous')
   })
 
   const cyclic = () => {
@@ -677,11 +788,41 @@ describe('small questions', () => {
     expect(world.sink.events).toEqual([])
   })
 
-  it('`credentials.from` that throws is our own failure, never an anonymous call', async () => {
-    const from = (_: RequestView): string | null => {
-      throw new RangeError('cookie jar')
+  it.each([
+    ['an error', new RangeError('cookie jar')],
+    ['an error with a status', Object.assign(new Error('cookie jar'), { status: 404, expose: true })],
+    ['nothing', undefined],
+    ['null', null],
+    ['an empty string', ''],
+    ["Express's word for the next route", 'route'],
+    ['a number', 0],
+  ])("`credentials.from` that throws %s is the application's own failure, never an anonymous call", async (_, thrown) => {
+    const from = (_request: RequestView): string | null => {
+      throw thrown
     }
     const world = createWorld({ credentials: { from } })
-    await expect(world.call(null, {}, true)).rejects.toBeInstanceOf(RangeError)
+    for (const token of [null, {}]) {
+      const error = await world.call(token, {}, true).catch((reason: unknown) => reason)
+      expect(error).toBeInstanceOf(ApplicationError)
+      expect(error).toMatchObject({ name: 'ApplicationError', code: 'application_failed', status: 500, expose: false })
+      expect((error as ApplicationError).message).toBe(
+        'a function of the application failed while the request was authenticated',
+      )
+      expect((error as ApplicationError).cause).toBe(thrown)
+    }
+  })
+
+  it('whoever asks a failed request later gets the same failure', async () => {
+    const from = (): never => {
+      throw undefined
+    }
+    const { server } = createWorld({ credentials: { from } })
+    const key = {}
+    const exchange = { key, request: requestView(tokenOf()), response: new HeldResponse() }
+    const failure = await server.authenticate()(exchange).catch((reason: unknown) => reason)
+    expect(failure).toBeInstanceOf(ApplicationError)
+    await expect(server.authenticate({ optional: true })(exchange)).rejects.toBe(failure)
+    await expect(server.guard()(key)).rejects.toBe(failure)
+    expect(() => server.contextOf(key)).toThrow(failure as Error)
   })
 })

@@ -1,4 +1,4 @@
-import type { JsonValue, Requirement, ResourceServerOptions } from '@behalf/core'
+import type { JsonValue, PartyMatcher, Requirement, ResourceServerOptions } from '@behalf/core'
 import { ConfigError } from '@behalf/core'
 import { custom } from '@behalf/core/issuers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -20,11 +20,15 @@ const DIRECT: Claims = {}
 const SUPPORT: Claims = { act: { sub: 'support-1', iss: ISSUER } }
 const AGENT: Claims = { act: { sub: 'agent-1', sub_profile: 'ai_agent' } }
 
-async function judged(requirement: Requirement | undefined, claims: Claims, options: Partial<ResourceServerOptions> = {}) {
+/** `null`: a guard without a requirement. */
+async function judged(requirement: Requirement | null, claims: Claims, options: Partial<ResourceServerOptions> = {}) {
   const visit = await createWorld({ delegation: [anyRule({ maxDepth: 3 })], ...options }).call(claims)
   expect(visit.code).toBeNull()
-  return (await visit.guard(requirement))?.code ?? 'admitted'
+  return (await visit.guard(...given(requirement)))?.code ?? 'admitted'
 }
+
+const given = (requirement: Requirement | null): readonly [requirement?: Requirement] =>
+  requirement === null ? [] : [requirement]
 
 const TENANT = { issuers: [oauthIssuer({ claims: { tenant: 'tid' } })] }
 const byType = { issuers: [oauthIssuer({ claims: { type: { claim: 'aut', client: ['APP'], user: ['USER'] } } })] }
@@ -42,16 +46,25 @@ const unknownActor = {
   ],
 }
 
+const two = { issuers: twoIssuers() }
+const byClient = { issuers: [oauthIssuer({ actor: { id: ['sub', 'client_id'] } })] }
+const CLIENT: Claims = { act: { client_id: 'agent-1' } }
+const OTHER_CLIENT: Claims = { iss: OTHER_ISSUER, sub: 'client-1', sub_profile: 'vip' }
+/** The same actor, stating the name space of somebody else. */
+const elsewhere = ({ act }: Claims): Claims => ({ act: { ...(act as object), iss: OTHER_ISSUER } })
+const notThere = (id: string): Requirement => ({ actor: { not: { id, issuer: OTHER_ISSUER } } })
+const notSubject = (not: PartyMatcher): Requirement => ({ issuer: [ISSUER, OTHER_ISSUER], subject: { not } })
+
 type Row = readonly [
   what: string,
-  requirement: Requirement | undefined,
+  requirement: Requirement | null,
   claims: Claims,
   outcome: string,
   options?: Partial<ResourceServerOptions>,
 ]
 
 const ROWS: readonly Row[] = [
-  ['guard() means a verified call', undefined, DIRECT, 'admitted'],
+  ['guard() means a verified call', null, DIRECT, 'admitted'],
   ['guard() means a verified call, delegated too', {}, SUPPORT, 'admitted'],
 
   ['a scope that is there', { scopes: 'orders:read' }, DIRECT, 'admitted'],
@@ -118,6 +131,40 @@ const ROWS: readonly Row[] = [
   ['not a prior actor', { actor: { not: { id: 'b' } } }, { act: { sub: 'a', act: { sub: 'b' } } }, 'admitted'],
   ['a direct call has no actor', { actor: { id: 'support-1' } }, DIRECT, 'delegation_required'],
   ['a direct call meets a not', { actor: { not: { profile: 'ai_agent' } } }, DIRECT, 'admitted'],
+
+  // Whoever is kept out does not get in by stating a name space.
+  ['not that profile, in any name space', { actor: { not: { profile: 'ai_agent' } } }, elsewhere(AGENT), 'actor_unauthorized'],
+  ['not that id, in any name space', { actor: { not: { id: 'agent-1' } } }, elsewhere(AGENT), 'actor_unauthorized'],
+  [
+    'not one of a list, in any name space',
+    { actor: { not: [{ id: 'agent-0' }, { id: 'agent-1' }] } },
+    elsewhere(AGENT),
+    'actor_unauthorized',
+  ],
+  ['not a client, in any name space', { actor: { not: { type: 'client' } } }, elsewhere(CLIENT), 'actor_unauthorized', byClient],
+  ['not that id, named otherwise', { actor: { not: { id: 'agent-1' } } }, elsewhere(CLIENT), 'admitted', byClient],
+  ['an id that is not kept out, elsewhere', { actor: { not: { id: 'agent-2' } } }, elsewhere(AGENT), 'admitted'],
+  ['every member of a matcher must describe', { actor: { not: { id: 'agent-1', profile: 'x' } } }, elsewhere(AGENT), 'admitted'],
+  ['not of a name space: of that one', { actor: { not: { issuer: ISSUER } } }, SUPPORT, 'actor_unauthorized'],
+  ['not of a name space: of another', { actor: { not: { issuer: ISSUER } } }, elsewhere(AGENT), 'admitted'],
+  ['not of a name space: unsaid', { actor: { not: { issuer: ISSUER } } }, AGENT, 'admitted'],
+  ['not that id of a name space: of that one', notThere('agent-1'), elsewhere(AGENT), 'actor_unauthorized'],
+  ['not that id of a name space: of the token', notThere('support-1'), SUPPORT, 'admitted'],
+  ['not that id of a name space: unsaid', notThere('agent-1'), AGENT, 'admitted'],
+  ['without not, another name space does not fit', { actor: { profile: 'ai_agent' } }, elsewhere(AGENT), 'actor_unauthorized'],
+
+  ['not that subject, of either issuer', notSubject({ id: 'user-1' }), { iss: OTHER_ISSUER }, 'requirement_failed', two],
+  ['not a client, of either issuer', notSubject({ type: 'client' }), OTHER_CLIENT, 'requirement_failed', two],
+  ['not a profile, of either issuer', notSubject({ profile: 'vip' }), OTHER_CLIENT, 'requirement_failed', two],
+  [
+    'not that subject of one issuer: of it',
+    notSubject({ id: 'user-1', issuer: OTHER_ISSUER }),
+    { iss: OTHER_ISSUER },
+    'requirement_failed',
+    two,
+  ],
+  ['not that subject of one issuer: of the other', notSubject({ id: 'user-1', issuer: OTHER_ISSUER }), DIRECT, 'admitted', two],
+  ['not a client of one issuer: of the other', notSubject({ type: 'client', issuer: ISSUER }), OTHER_CLIENT, 'admitted', two],
   ['an unknown actor is not somebody', { actor: { id: 'a' } }, DIRECT, 'actor_unauthorized', unknownActor],
   ['nor is it not somebody', { actor: { not: { id: 'a' } } }, DIRECT, 'actor_unauthorized', unknownActor],
   ['an unknown actor, where none is asked', { kind: 'delegation' }, DIRECT, 'admitted', unknownActor],
@@ -224,8 +271,8 @@ describe('scopes that a rule took away', () => {
 })
 
 describe('an anonymous call', () => {
-  const REQUIREMENTS: readonly (Requirement | undefined)[] = [
-    undefined,
+  const REQUIREMENTS: readonly (Requirement | null)[] = [
+    null,
     {},
     { scopes: 'orders:read' },
     { kind: 'direct' },
@@ -235,12 +282,12 @@ describe('an anonymous call', () => {
     { check: () => true },
   ]
 
-  it.each(REQUIREMENTS.map((requirement) => [JSON.stringify(requirement) ?? 'nothing', requirement] as const))(
+  it.each(REQUIREMENTS.map((requirement) => [requirement === null ? 'nothing' : JSON.stringify(requirement), requirement] as const))(
     'has no credentials, whatever is asked: %s',
     async (_, requirement) => {
       const visit = await createWorld().call(null, {}, true)
       expect(visit.passage).toBe('go_on')
-      expect(await visit.guard(requirement)).toMatchObject({ code: 'credentials_missing', status: 401, challenge: 'Bearer' })
+      expect(await visit.guard(...given(requirement))).toMatchObject({ code: 'credentials_missing', status: 401, challenge: 'Bearer' })
     },
   )
 

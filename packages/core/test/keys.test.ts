@@ -36,7 +36,12 @@ const KEY = createSigningKey('EdDSA', { kid: KID })
 
 let serial = 0
 /** A good token; each has its own text, so that none is found in a cache. */
-function tokenOf(issuer: string, key: SigningKey = KEY, header: Record<string, string | undefined> = {}): string {
+function tokenOf(
+  issuer: string,
+  key: SigningKey = KEY,
+  header: Record<string, string | undefined> = {},
+  more: { readonly iat?: number } = {},
+): string {
   const seconds = Math.floor(START / 1000)
   const claims = {
     iss: issuer,
@@ -46,6 +51,7 @@ function tokenOf(issuer: string, key: SigningKey = KEY, header: Record<string, s
     iat: seconds,
     exp: seconds + 86_400,
     jti: `${serial++}`,
+    ...more,
   }
   return signCompact({ alg: key.algorithm, kid: key.kid, typ: 'at+jwt', ...header }, JSON.stringify(claims), key)
 }
@@ -242,6 +248,19 @@ describe('static keys', () => {
     for (const key of [one, two]) expect(await api.outcome(tokenOf(ISSUER, key))).toBe('key_unknown')
   })
 
+  test('[BEHALF-one-fitting-key] the same key, listed twice, is one key', async () => {
+    const { alg: _alg, ...withoutAlg } = KEY.jwk
+    const { kid: _kid, ...withoutKid } = KEY.jwk
+    for (const twin of [KEY.jwk, withoutAlg, withoutKid]) {
+      const api = apiOf({ issuers: [trusting([KEY.jwk, twin])] })
+      expect(await api.outcome(tokenOf(ISSUER))).toBe('ok')
+      expect(await api.outcome(tokenOf(ISSUER, KEY, { kid: undefined }))).toBe('ok')
+    }
+    const other = createSigningKey('EdDSA', { kid: KID })
+    const ambiguous = apiOf({ issuers: [trusting([KEY.jwk, KEY.jwk, other.jwk])] })
+    for (const key of [KEY, other]) expect(await ambiguous.outcome(tokenOf(ISSUER, key))).toBe('key_unknown')
+  })
+
   test('[RFC7518-3.4-curve] a key of another curve does not fit an ECDSA algorithm', async () => {
     const p384 = createSigningKey('ES384')
     const { alg: _alg, ...jwk } = p384.jwk
@@ -279,6 +298,27 @@ describe('remote keys', () => {
     expect(servers.asked).toHaveLength(2)
   })
 
+  test('[BEHALF-one-fetch] everybody who waited for a failed fetch gets an error of their own', async () => {
+    const trouble = 'the key set has no list of keys'
+    servers.answer = json({ keys: 'none' })
+    const api = remote()
+    const waited = await Promise.all([api.error(tokenOf(ISSUER)), api.error(tokenOf(ISSUER))])
+    expect(servers.asked).toHaveLength(1)
+    // Within the cool-down an unknown key is not looked for again: that error is nobody else's either.
+    servers.answer = json(goodSet)
+    expect(await api.outcome(tokenOf(ISSUER))).toBe('ok')
+    servers.answer = json({ keys: 'none' })
+    clock += 600_000
+    const stranger = (id: string) => api.error(tokenOf(ISSUER, KEY, { kid: id }))
+    const later = [await stranger('a'), await stranger('b'), ...(await Promise.all([stranger('c'), stranger('d')]))]
+    const errors = [...waited, ...later]
+    expect(errors.map(({ code, cause }) => [code, (cause as Error).message])).toEqual(
+      errors.map(() => ['keys_unavailable', trouble]),
+    )
+    expect(new Set(errors).size).toBe(6)
+    expect(new Set(errors.map(({ cause }) => cause)).size).toBe(6)
+  })
+
   test('keys are used for 600 s, and fetched again then', async () => {
     const api = remote()
     const fetches = async (milliseconds: number) => {
@@ -290,6 +330,30 @@ describe('remote keys', () => {
     expect(await fetches(599_999)).toBe(1)
     expect(await fetches(600_000)).toBe(2)
     expect(await fetches(600_001)).toBe(2)
+  })
+
+  test('keys from the future, after the clock was set back, are fetched again rather than trusted', async () => {
+    const api = remote()
+    const hours = 3_600_000
+    expect(await api.outcome(tokenOf(ISSUER))).toBe('ok')
+    const replacement = createSigningKey('EdDSA', { kid: 'key-2' })
+    servers.answer = json({ keys: [replacement.jwk] })
+    clock = START - 2 * hours
+    const early = { iat: Math.floor(clock / 1000) }
+    expect(await api.outcome(tokenOf(ISSUER, KEY, {}, early))).toBe('key_unknown')
+    expect(servers.asked).toHaveLength(2)
+    expect(await api.outcome(tokenOf(ISSUER, replacement, {}, early))).toBe('ok')
+    expect(servers.asked).toHaveLength(2)
+  })
+
+  test('[BEHALF-unknown-kid] after the clock was set back, an unknown key id is looked for at once', async () => {
+    const api = remote()
+    expect(await api.outcome(tokenOf(ISSUER))).toBe('ok')
+    clock = START - 1
+    const replacement = createSigningKey('EdDSA', { kid: 'key-2' })
+    servers.answer = json({ keys: [KEY.jwk, replacement.jwk] })
+    expect(await api.outcome(tokenOf(ISSUER, replacement, {}, { iat: Math.floor(clock / 1000) }))).toBe('ok')
+    expect(servers.asked).toHaveLength(2)
   })
 
   test('[BEHALF-unknown-kid] unknown key ids cause at most one fetch in the cool-down', async () => {

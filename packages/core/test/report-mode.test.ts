@@ -1,9 +1,9 @@
-import type { DelegationRule, JsonValue, Requirement } from '@behalf/core'
+import type { AuditSink, DelegationRule, JsonValue, Requirement } from '@behalf/core'
 import { createResourceServer } from '@behalf/core/adapter'
 import { asgardeo, custom } from '@behalf/core/issuers'
-import { fixtures, memorySink } from '@behalf/testing'
+import { fixtures, type MemorySink, memorySink } from '@behalf/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { AUDIENCE, anyRule, createWorld, ISSUER, JWKS, oauthIssuer, settle, tokenOf, tokenOfFixture } from './support/harness.js'
+import { AUDIENCE, anyRule, createWorld, deferred, ISSUER, JWKS, oauthIssuer, settle, tokenOf, tokenOfFixture } from './support/harness.js'
 
 type Claims = Readonly<Record<string, JsonValue | undefined>>
 
@@ -93,9 +93,88 @@ describe('report mode', () => {
     expect(world.sink.events).toHaveLength(2)
 
     visit.response.end(200)
-    await world.sink.until((event) => event.type === 'access.outcome')
+    const outcome = await world.sink.until((event) => event.type === 'access.outcome')
+    expect(outcome).toMatchObject({
+      decision: 'would_refuse',
+      reason: 'scope_not_delegated',
+      rule: 'any',
+      result: 'completed',
+      scopes: { token: OWN_SCOPES, effective: OWN_SCOPES },
+    })
     await settle()
     expect(world.sink.events.filter((event) => event.type === 'access.outcome')).toHaveLength(1)
+  })
+
+  /** A call that a rule narrowed, up to a guard that asks for more, with a sink that takes the first event only. */
+  async function unrecorded(more: { unrecorded?: 'refuse' | 'allow' } = {}) {
+    const sink = memorySink()
+    const copy = memorySink()
+    const audit = { sinks: [sink, copy], ...more }
+    const world = createWorld({ mode: 'report', delegation: [anyRule({ scopes: 'orders:read' })], audit })
+    const visit = await world.call(SUPPORT)
+    sink.refuse()
+    return { visit, sink, copy, error: await visit.guard({ scopes: 'orders:write' }) }
+  }
+  const outcomeIn = (sink: MemorySink) => sink.until((event) => event.type === 'access.outcome')
+
+  it('relaxes nothing at the guard that no sink accepted: 503', async () => {
+    const { visit, copy, error } = await unrecorded()
+    expect(error).toMatchObject({ code: 'audit_unavailable', status: 503, challenge: null })
+    expect(error?.headers['retry-after']).toBe('5')
+    visit.response.end(503)
+    expect(await outcomeIn(copy)).toMatchObject({ result: 'refused', http: { status: 503 } })
+    expect(copy.events.map(({ stage, decision, reason }) => [stage, decision, reason]).slice(0, 3)).toEqual([
+      ['rules', 'allow', null],
+      ['requirement', 'would_refuse', 'scope_not_delegated'],
+      ['requirement', 'refuse', 'audit_unavailable'],
+    ])
+  })
+
+  it('that was not recorded holds for nobody else: the next guard refuses, until a sink accepts', async () => {
+    const { visit, sink, copy } = await unrecorded()
+    expect((await visit.guard({ scopes: 'orders:write' }))?.code).toBe('audit_unavailable')
+    expect(visit.context()).toMatchObject({ rule: 'any', wouldRefuse: null, scopes: ['orders:read'] })
+    sink.refuse(false)
+    copy.clear()
+    expect(await visit.guard({ scopes: 'orders:write' })).toBeNull()
+    expect(copy.events).toMatchObject([{ decision: 'would_refuse', reason: 'scope_not_delegated', rule: 'any' }])
+  })
+
+  it('waits at the guard until the sinks have accepted', async () => {
+    const written = deferred()
+    const accepted = deferred()
+    const slow: AuditSink = {
+      write(event) {
+        if (event.stage !== 'requirement') return undefined
+        written.resolve()
+        return accepted.promise
+      },
+    }
+    const audit = { sinks: [slow] }
+    const visit = await createWorld({ mode: 'report', delegation: [anyRule({ scopes: 'orders:read' })], audit }).call(SUPPORT)
+    let passed = false
+    const guarded = visit.guard({ scopes: 'orders:write' }).then((error) => {
+      passed = true
+      return error
+    })
+    await written.promise
+    await settle()
+    expect(passed).toBe(false)
+    accepted.resolve()
+    expect(await guarded).toBeNull()
+  })
+
+  it("goes on without a record under unrecorded: 'allow', and the outcome says what would have been", async () => {
+    const { visit, copy, error } = await unrecorded({ unrecorded: 'allow' })
+    expect(error).toBeNull()
+    expect(visit.context()).toMatchObject({ wouldRefuse: 'scope_not_delegated', scopes: OWN_SCOPES })
+    visit.response.end(200)
+    expect(await outcomeIn(copy)).toMatchObject({
+      decision: 'would_refuse',
+      reason: 'scope_not_delegated',
+      rule: 'any',
+      result: 'completed',
+    })
   })
 
   it('relaxes a method that was overridden after the rule was asked', async () => {
@@ -109,7 +188,9 @@ describe('report mode', () => {
     method = 'DELETE'
     expect(await visit.guard()).toBeNull()
     expect(visit.context()).toMatchObject({ rule: null, wouldRefuse: 'method_not_delegated' })
-    expect(world.sink.events[1]).toMatchObject({ decision: 'would_refuse', reason: 'method_not_delegated' })
+    expect(world.sink.events[1]).toMatchObject({ decision: 'would_refuse', reason: 'method_not_delegated', rule: 'any' })
+    visit.response.end(200)
+    expect(await outcomeIn(world.sink)).toMatchObject({ decision: 'would_refuse', reason: 'method_not_delegated', rule: 'any' })
   })
 
   it.each([

@@ -472,11 +472,21 @@ describe('claims of a delegated context', () => {
     expect(context).not.toHaveProperty('unnarrowed')
   })
 
-  it('follow the authorityClaims that the issuer names', async () => {
+  it('follow the authorityClaims that the issuer names, beside the usual ones', async () => {
     const issuers = [oauthIssuer({ authorityClaims: ['clearance'] })]
-    const visit = await createWorld({ issuers, delegation: [anyRule()] }).call({ ...SUPPORT, clearance: 'top', roles: ['x'] })
-    expect({ ...visit.delegated().unnarrowed }).toEqual({ clearance: 'top' })
-    expect(visit.delegated().claims['roles']).toEqual(['x'])
-    expect(visit.delegated().claims).not.toHaveProperty('clearance')
+    const visit = await createWorld({ issuers, delegation: [anyRule()] }).call({ ...SUPPORT, ...authority, clearance: 'top' })
+    expect({ ...visit.delegated().unnarrowed }).toEqual({ ...authority, clearance: 'top' })
+    for (const name of [...Object.keys(authority), 'clearance']) expect(visit.delegated().claims).not.toHaveProperty(name)
+  })
+
+  it('have no scopes of tenants either: rules do not narrow them there', async () => {
+    const issuers = [oauthIssuer({ claims: { tenant: 'tid', tenantScopes: { claim: 'tenants', member: 'scopes' } } })]
+    const claims = { tid: 't1', tenants: { t1: { scopes: ['t1:write'] }, t2: { scopes: ['t2:write'] } } }
+    const world = createWorld({ issuers, delegation: [anyRule({ scopes: 'orders:read' })] })
+    const delegated = (await world.call({ ...SUPPORT, ...claims })).delegated()
+    expect(delegated).toMatchObject({ scopes: ['orders:read'], tokenScopes: ['orders:read', 'orders:write', 't1:write'] })
+    expect(delegated.claims).not.toHaveProperty('tenants')
+    expect(delegated.claims).not.toHaveProperty('scope')
+    expect((await world.call(claims)).context().claims['tenants']).toMatchObject(claims.tenants)
   })
 })

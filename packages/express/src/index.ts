@@ -32,7 +32,7 @@ export interface ExpressResourceServer {
   delegatedContextOf(request: IncomingMessage): DelegatedContext
   /** Proof and context of a token, without rules, requirement or record: for WebSocket upgrades, queues, GraphQL. Throws `AuthError`. */
   verify(token: string): Promise<AuthContext>
-  /** Flushes and closes the audit sinks. */
+  /** Flushes and closes the audit sinks, and waits for them without a time limit of its own. */
   close(): Promise<void>
 }
 

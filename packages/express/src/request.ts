@@ -7,6 +7,7 @@ import type { AuthContext } from '@behalf/core'
 declare global {
   namespace Express {
     interface Request {
+      /** The context of the call. On an anonymous request, reading it throws: ask `contextOf(request)` there. */
       auth: AuthContext
     }
   }

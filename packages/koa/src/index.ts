@@ -16,6 +16,7 @@ import type { Context, Middleware } from 'koa'
 
 /** What `authenticate()` adds to `ctx.state`; chains with an application's own state. */
 export interface AuthState {
+  /** The context. Reading it on an anonymous request throws: ask `contextOf` there. */
   readonly auth: AuthContext
 }
 
@@ -37,7 +38,7 @@ export interface KoaResourceServer {
   delegatedContextOf(request: KoaRequest): DelegatedContext
   /** Proof and context of a token, without rules, requirement or record: for WebSocket upgrades, queues, GraphQL. Throws `AuthError`. */
   verify(token: string): Promise<AuthContext>
-  /** Flushes and closes the audit sinks. */
+  /** Flushes and closes the audit sinks, and waits for them without a time limit of its own. */
   close(): Promise<void>
 }
 

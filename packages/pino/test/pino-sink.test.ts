@@ -5,9 +5,9 @@ import type { AuditEvent } from '@behalf/core'
 import { createResourceServer } from '@behalf/core/adapter'
 import { oauth } from '@behalf/core/issuers'
 import { pinoSink } from '@behalf/pino'
-import { createSigningKey, sinkContract, testEvent } from '@behalf/testing'
+import { createSigningKey, signCompact, sinkContract, testEvent } from '@behalf/testing'
 import pino from 'pino'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 
 interface Line {
   readonly level: number
@@ -78,6 +78,27 @@ describe('pinoSink()', () => {
     expect(lines()).toHaveLength(1)
   })
 
+  it.each(['silent', 'fatal', 'error'])('refuses every event once the level has been changed to %s', (level) => {
+    const { logger, lines } = collecting()
+    const sink = pinoSink(logger)
+    logger.level = level
+    expect(() => sink.write(testEvent())).toThrow(/level leaves out 'info'/)
+    expect(() => sink.write(testEvent({ decision: 'refuse', reason: 'actor_unauthorized' }))).toThrow(/level leaves out 'warn'/)
+    expect(lines()).toEqual([])
+    logger.level = 'info'
+    sink.write(testEvent())
+    expect(lines()).toHaveLength(1)
+  })
+
+  it('refuses what a level of warn would drop, and writes the rest', () => {
+    const { logger, lines } = collecting()
+    const sink = pinoSink(logger)
+    logger.level = 'warn'
+    expect(() => sink.write(testEvent())).toThrow(TypeError)
+    sink.write(testEvent({ decision: 'refuse', reason: 'actor_unauthorized' }))
+    expect(lines()).toMatchObject([{ level: WARN }])
+  })
+
   it('refuses an event that the destination refuses', () => {
     const logger = pino(
       {},
@@ -110,28 +131,42 @@ describe('pinoSink()', () => {
     })
   })
 
-  it('writes what a server refuses', async () => {
-    const key = createSigningKey('EdDSA')
-    const { logger, lines } = collecting()
-    const server = createResourceServer({
+  const key = createSigningKey('EdDSA')
+  /** A server that writes every event to a logger. */
+  const serverOn = (logger: pino.Logger) =>
+    createResourceServer({
       issuers: [oauth({ issuer: 'https://as.example.test', audience: 'a', jwks: { keys: [key.jwk] } })],
       audit: { sinks: [pinoSink(logger)], record: 'always' },
     })
-    const request = {
-      ...{
-        method: 'GET',
-        wireMethod: 'GET',
-        path: '/',
-        url: '/',
-        route: null,
-        authorization: ['Bearer x'],
-        peer: null,
-        raw: null,
-      },
+  const exchangeOf = (token: string) => ({
+    key: {},
+    request: {
+      ...{ method: 'GET', wireMethod: 'GET', path: '/', url: '/', route: null, peer: null, raw: null },
+      authorization: [`Bearer ${token}`],
       header: () => null,
-    }
-    const response = { status: 200, ended: false, onEnd() {} }
-    await expect(server.authenticate()({ key: {}, request, response })).rejects.toMatchObject({ code: 'token_malformed' })
+    },
+    response: { status: 200, ended: false, onEnd() {} },
+  })
+
+  it('whose logger was silenced lets no call pass unrecorded: 503', async () => {
+    vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const { logger, lines } = collecting()
+    const server = serverOn(logger)
+    const iat = Math.floor(Date.now() / 1000)
+    const claims = { iss: 'https://as.example.test', aud: 'a', sub: 'u', client_id: 'c', jti: 'j', iat, exp: iat + 600 }
+    const token = signCompact({ alg: 'EdDSA', kid: key.kid, typ: 'at+jwt' }, JSON.stringify(claims), key)
+    await expect(server.authenticate()(exchangeOf(token))).resolves.toBe('go_on')
+    expect(lines()).toMatchObject([{ level: INFO, audit: { decision: 'allow' } }])
+    logger.level = 'silent'
+    await expect(server.authenticate()(exchangeOf(token))).rejects.toMatchObject({ code: 'audit_unavailable', status: 503 })
+    expect(lines()).toHaveLength(1)
+    vi.restoreAllMocks()
+  })
+
+  it('writes what a server refuses', async () => {
+    const { logger, lines } = collecting()
+    const server = serverOn(logger)
+    await expect(server.authenticate()(exchangeOf('x'))).rejects.toMatchObject({ code: 'token_malformed' })
     await server.close()
     expect(lines()).toMatchObject([
       { level: WARN, audit: { decision: 'refuse', reason: 'token_malformed', http: { status: 401 } } },

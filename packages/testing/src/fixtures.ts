@@ -2,7 +2,9 @@ import type { JsonObject } from '@behalf/core'
 
 /** A token as a vendor documents it: header (without key and algorithm) and claims. */
 export interface TokenFixture {
+  /** Header members beside `alg` and `kid`. */
   readonly header: JsonObject
+  /** The payload, with the documented times: seconds since the epoch, long past. */
   readonly claims: JsonObject
 }
 

@@ -3,8 +3,11 @@ import type { Algorithm, JsonObject } from '@behalf/core'
 
 /** A key pair of a test issuer. */
 export interface SigningKey {
+  /** The one algorithm that it is for; becomes the header's `alg`. */
   readonly algorithm: Algorithm
+  /** Its key id; becomes the header's `kid`. */
   readonly kid: string
+  /** Signs. */
   readonly privateKey: KeyObject
   /** The public part, as the key set shows it. */
   readonly jwk: JsonObject
@@ -16,7 +19,9 @@ const CURVES: Readonly<Partial<Record<Algorithm, string>>> = { ES256: 'P-256', E
 
 /** The two halves of a key. */
 export interface KeyPair {
+  /** Signs. */
   readonly privateKey: KeyObject
+  /** Verifies; what a key set shows. */
   readonly publicKey: KeyObject
 }
 

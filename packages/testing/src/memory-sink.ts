@@ -10,8 +10,11 @@ export interface MemorySink extends AuditSink {
   clear(): void
   /** Makes the sink refuse every event, until it is called with `false`. */
   refuse(refusing?: boolean): void
+  /** Accepts an event. Throws while it refuses, and after `close()`. */
   write(event: AuditEvent): void
+  /** Nothing to do: `events` is where they are kept. */
   flush(): void
+  /** Further events are refused; `events` stays readable. */
   close(): void
 }
 

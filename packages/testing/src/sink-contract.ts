@@ -4,6 +4,7 @@ import { testEvent } from './test-event.js'
 
 /** One sink under test, and how to see what it has accepted. */
 export interface SinkUnderTest {
+  /** Fresh: nothing was written to it yet. */
   readonly sink: AuditSink
   /** Everything that the sink has accepted and kept, in the order in which it keeps it. */
   accepted(): Promise<readonly AuditEvent[]> | readonly AuditEvent[]
@@ -11,7 +12,9 @@ export interface SinkUnderTest {
 
 /** One promise of the contract, to be run by any test runner. */
 export interface SinkContractCase {
+  /** What the sink promises: the name of a test. */
   readonly name: string
+  /** Makes a sink and holds it to the promise; rejects where it is broken. */
   readonly run: () => Promise<void>
 }
 

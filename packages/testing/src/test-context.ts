@@ -8,6 +8,7 @@ export type TestParty = string | (Partial<Party> & { readonly id: string })
 export interface TestContextOptions {
   /** Default `direct`. */
   readonly kind?: AuthContext['kind']
+  /** Default `user-1`, of the token's issuer and tenant. */
   readonly subject?: TestParty
   /** The current actor of a delegated context. Default `support-1`. */
   readonly actor?: TestParty
@@ -17,12 +18,17 @@ export interface TestContextOptions {
   readonly scopes?: readonly string[]
   /** Scopes as granted. Default: the effective ones. */
   readonly tokenScopes?: readonly string[]
+  /** Issuer of the token, and name space of the subject. Default `https://as.example.test`. */
   readonly issuer?: string
+  /** Default `client-1`. */
   readonly clientId?: string
+  /** Tenant of the token, and of the subject unless that says another. Default: none. */
   readonly tenant?: string
+  /** Default: none. */
   readonly grantId?: string
   /** The rule that admitted a delegated call. Default `test`. */
   readonly rule?: string
+  /** Claims to add to `iss` and `sub`, or to put in their place. */
   readonly claims?: Readonly<Record<string, JsonValue>>
   /** Claims with authority beside scopes, of a delegated context. */
   readonly unnarrowed?: Readonly<Record<string, JsonValue>>

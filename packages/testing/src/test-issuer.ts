@@ -19,6 +19,7 @@ export const TEST_AUDIENCE = 'https://api.example.test'
 export interface TestIssuerOptions {
   /** Algorithms it has keys for; the first one signs by default. Default: all, `EdDSA` first. RSA keys take a moment to make. */
   readonly algorithms?: readonly Algorithm[]
+  /** `aud` of its tokens. Default {@link TEST_AUDIENCE}. */
   readonly audience?: string
   /** Path of the issuer's URL, for issuers that have one. Default: none. */
   readonly path?: string
@@ -36,6 +37,7 @@ export interface TokenOverrides {
   readonly header?: Readonly<Record<string, JsonValue | undefined>>
   /** The payload as text, instead of claims. */
   readonly payload?: string
+  /** Which of the issuer's keys signs. Default: the first of its `algorithms`. */
   readonly algorithm?: Algorithm
   /** A key of somebody else's. */
   readonly key?: SigningKey
@@ -48,7 +50,9 @@ export type Trouble = number | 'garbage' | 'hang' | 'redirect' | 'reset'
 export interface TestIssuer {
   /** Its `iss`: a loopback URL. */
   readonly issuer: string
+  /** `aud` of its tokens. */
   readonly audience: string
+  /** Where its key set is. */
   readonly jwksUri: string
   /** How often each document was asked for. */
   readonly hits: { readonly jwks: number; readonly metadata: number }
@@ -73,6 +77,7 @@ export interface TestIssuer {
   delay(milliseconds: number): void
   /** Ends every trouble. */
   recover(): void
+  /** Ends the server and every connection to it. */
   close(): Promise<void>
 }
 

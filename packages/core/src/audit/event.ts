@@ -19,53 +19,84 @@ export type AuditParty = Omit<Party, 'claims'> | Omit<UnknownParty, 'claims'>
  * Every member is always there; `null` says that it is not known or does not apply. Deeply frozen: sinks share one object.
  */
 export interface AuditEvent {
+  /** Version of the schema; members may be added under `1.x`, none is renamed. */
   readonly v: '1.0'
   /** UUIDv7 (RFC 9562): unique, and sorts by time. */
   readonly id: string
+  /** A decision, or what became of a call that was let in. */
   readonly type: 'access.decision' | 'access.outcome'
   /** RFC 3339, UTC, milliseconds. */
   readonly time: string
   /** Ours, one per request: joins a request's events. */
   readonly requestId: string
+  /** Where in the request's way; `response` for outcomes. */
   readonly stage: AuditStage
   /** An outcome repeats the decision that let the call in. */
   readonly decision: 'allow' | 'refuse' | 'would_refuse'
+  /** Why the call is, or would be, refused; `null` where it is allowed. */
   readonly reason: RefusalCode | null
+  /** The rule that decided, also where it refused; `null` for direct calls, and where no rule fits. */
   readonly rule: string | null
+  /** How the issuer writes the call; `null` where it was refused before there was a context. */
   readonly kind: AuthContext['kind'] | null
+  /** Whose authority is used (`sub`, RFC 7519 4.1.2, or what `act_as` names). `null` without a context. */
   readonly subject: AuditParty | null
+  /** Who is really calling (the outermost `act`, RFC 8693 4.1). `null` for direct calls, and without a context. */
   readonly actor: AuditParty | null
+  /** Every actor that the token names, current first. Empty where it names none. */
   readonly chain: readonly AuditParty[]
+  /** The client that the token was issued to (RFC 8693 4.3). `null`: not said. */
   readonly clientId: string | null
+  /** The tenant that the token is for. `null`: not said. */
   readonly tenant: string | null
+  /** The grant, session or delegation that the token stems from. `null`: not said. */
   readonly grantId: string | null
+  /** As granted, and what the call may do (nothing where it is refused); sorted. Of a request scope only the prefix. */
   readonly scopes: { readonly token: readonly string[]; readonly effective: readonly string[] }
+  /** What is known of the token. Before its signature holds that is `keyId` alone, and then it is the caller's text. */
   readonly token: {
+    /** The configured issuer (`iss`). `null` before the signature holds. */
     readonly issuer: string | null
+    /** `jti`, or `sha256:` and the digest of the signed text in base64url. `null` before the signature holds. */
     readonly id: string | null
-    /** Seconds since the epoch. */
+    /** `iat`, in seconds since the epoch. */
     readonly issuedAt: number | null
-    /** Seconds since the epoch. */
+    /** `exp`, in seconds since the epoch. */
     readonly expiresAt: number | null
+    /** `kid` of the header (RFC 7515 4.1.4), capped and cleaned. */
     readonly keyId: string | null
+    /** `alg` of the header (RFC 7515 4.1.1). `null` before the signature holds. */
     readonly algorithm: string | null
   }
+  /** Age of the issuer's key set in whole seconds (0: configured; `null`: the token was not proved), and whether it was past its time. */
   readonly keys: { readonly ageSeconds: number | null; readonly stale: boolean }
+  /** The request, and how it was answered. */
   readonly http: {
+    /** As the framework sees it; `OTHER` where it has not the shape of a method. */
     readonly method: string
+    /** The pattern of the matched route, never the path. `null`: nothing matched yet, or an unknown router. */
     readonly route: string | null
+    /** Of a refusal its own status, whatever was answered in the end; of an outcome the response's. */
     readonly status: number | null
+    /** From `authenticate()` to the end of the response; outcomes alone have it. */
     readonly durationMilliseconds: number | null
   }
   /** `peer` is the socket's; everything else the caller or a proxy wrote, and is not to be trusted. */
   readonly net: {
+    /** Address of the socket's peer: a proxy's, if one stands before the API. */
     readonly peer: string | null
+    /** `Forwarded` (RFC 7239), or else `X-Forwarded-For`; capped and cleaned. */
     readonly forwarded: string | null
+    /** `User-Agent` (RFC 9110 10.1.5); capped and cleaned. */
     readonly userAgent: string | null
+    /** `X-Request-Id`; capped and cleaned. Never used as ours. */
     readonly callerRequestId: string | null
   }
+  /** `traceparent` (W3C Trace Context), `null` where it is absent or not well-formed. */
   readonly trace: { readonly traceparent: string | null }
+  /** What became of the call; `null` for decisions. */
   readonly result: AuditResult | null
+  /** What its reader should know, such as an actor that is the subject itself. Empty: nothing. */
   readonly notices: readonly Notice[]
 }
 

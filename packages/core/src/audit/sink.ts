@@ -8,6 +8,10 @@ import type { AuditEvent } from './event.js'
  * taken in the order in which they are written.
  */
 export interface AuditSink {
+  /**
+   * Accepts by returning or resolving, refuses by throwing or rejecting. Called in the order of events, also while an earlier
+   * promise is pending.
+   */
   write(event: AuditEvent): void | Promise<void>
   /** Resolves when everything that was accepted before is where the sink keeps it. */
   flush?(): void | Promise<void>
@@ -56,9 +60,11 @@ export interface IterableSinkOptions {
 
 /** A sink that is read with `for await`. One consumer; `close` ends its loop after what is queued. */
 export interface IterableSink extends AuditSink, AsyncIterable<AuditEvent> {
+  /** Queues an event. Throws where `maxQueuedEvents` wait already, or after `close()`. */
   write(event: AuditEvent): void
   /** Resolves when the consumer has taken everything that was queued before; at once where no loop is under way. */
   flush(): Promise<void>
+  /** Ends the consumer's loop once it has taken what is queued; refuses further events. */
   close(): void
 }
 

@@ -25,6 +25,7 @@ export interface CustomClaims {}
 
 /** What is known of the token itself. Times are seconds since the epoch (RFC 7519 2, NumericDate). */
 export interface TokenInfo {
+  /** `iss` (RFC 7519 4.1.1): exactly as configured. */
   readonly issuer: string
   /** Every audience that the token names; empty where it has none. */
   readonly audience: readonly string[]
@@ -32,9 +33,13 @@ export interface TokenInfo {
   readonly id: string
   /** Header `typ`, `null` where it has none. */
   readonly type: string | null
+  /** `iat` (RFC 7519 4.1.6), in seconds; `null` where it has none. */
   readonly issuedAt: number | null
+  /** `exp` (RFC 7519 4.1.4), in seconds. The clock tolerance is not added. */
   readonly expiresAt: number
+  /** Header `kid` (RFC 7515 4.1.4), `null` where it has none. */
   readonly keyId: string | null
+  /** Header `alg` (RFC 7515 4.1.1): one that the issuer's `algorithms` accept. */
   readonly algorithm: string
 }
 
@@ -49,15 +54,22 @@ interface ContextMembers {
   readonly scopes: readonly string[]
   /** Scopes as the issuer granted them, before a rule narrowed them. Sorted, without duplicates. */
   readonly tokenScopes: readonly string[]
+  /**
+   * The client that the token was issued to (`client_id`, RFC 8693 4.3, or the issuer's own claim); `null`: not said. Never an
+   * actor.
+   */
   readonly clientId: string | null
   /** The grant, session or delegation that the token stems from. */
   readonly grantId: string | null
+  /** The tenant that the token is for, from the issuer's `claims.tenant`; `null`: not said. A party can have another one. */
   readonly tenant: string | null
   /** The rule that admitted a delegated call; `null` for direct calls, in `report` mode where no rule did, and from `verify()`. */
   readonly rule: string | null
   /** In `report` mode: why the call would have been refused. */
   readonly wouldRefuse: RefusalCode | null
+  /** What a handler should know of the call beside all this. Empty: nothing. */
   readonly notices: readonly Notice[]
+  /** The token itself, without its text. */
   readonly token: TokenInfo
   /** Verified claims, deeply frozen, without prototypes. Only what behalf reads itself has been checked in shape. */
   readonly claims: Readonly<CustomClaims & Record<string, JsonValue>>
@@ -65,12 +77,15 @@ interface ContextMembers {
 
 /** No actor is visible in the token - never "there is no actor": some issuers impersonate without a trace. */
 export interface DirectContext extends ContextMembers {
+  /** No actor is visible. */
   readonly kind: 'direct'
+  /** Always `null`: whoever calls is not told apart from the subject. */
   readonly actor: null
 }
 
 /** Somebody acts for the subject. */
 export interface DelegatedContext extends ContextMembers {
+  /** How the issuer writes it: its `kind`. It does not say who acts. */
   readonly kind: DelegationKind
   /** Who is really calling. */
   readonly actor: Party | UnknownParty

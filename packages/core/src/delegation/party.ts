@@ -2,28 +2,45 @@ import type { JsonObject } from '../token/json.js'
 
 /** Somebody named by a token. Two parties are the same only if issuer, naming claim and id are. */
 export interface Party {
+  /** As the token writes it; compared exactly. Unique only together with `issuer` and `idClaim`. */
   readonly id: string
   /** The claim that named the party: `sub`, or another one where the issuer's dialect says so (`client_id`, `user_id`, …). */
   readonly idClaim: string
   /** Name space of the id. `null` where the token does not say; it is never inherited from the token. */
   readonly issuer: string | null
-  /** `client`: an application acting for itself; `user`: a person, where the issuer says so; `null`: not said. */
+  /**
+   * `client`: an application, where the issuer says so, where the naming claim is `client_id`, or where `sub` is the token's
+   * client id (RFC 9068 2.2); `user`: a person, where the issuer says so; `null`: not said.
+   */
   readonly type: 'user' | 'client' | null
   /** Lower-cased words of `sub_profile` (draft-mora-oauth-entity-profiles). They describe; they grant nothing. */
   readonly profiles: readonly string[]
+  /**
+   * The party's own tenant: a subject's home, or an actor's where the issuer's `actor.tenant` names its claim. `null`: not said.
+   */
   readonly tenant: string | null
-  /** Further members that the token has about an actor (e-mail, name, client id, …); no authority and no lifetimes. Empty for a subject, unless `act_as` names it. */
+  /**
+   * Further members that the token has about an actor (e-mail, name, client id, a classification that was not understood, …);
+   * no authority and no lifetimes. Empty for a subject, unless `act_as` names it.
+   */
   readonly claims: JsonObject
 }
 
 /** The token says *that* somebody acts, not who. */
 export interface UnknownParty {
+  /** `null` is what tells it from a `Party`. */
   readonly id: null
+  /** Not said. */
   readonly idClaim: null
+  /** Not said. */
   readonly issuer: null
+  /** Not said. */
   readonly type: null
+  /** Empty: nothing is said. */
   readonly profiles: readonly []
+  /** Not said. */
   readonly tenant: null
+  /** Empty. */
   readonly claims: JsonObject
 }
 

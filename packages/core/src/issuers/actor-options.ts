@@ -5,12 +5,16 @@ import { ConfigError } from '../errors.js'
 
 /** How an issuer writes who acts. Either `claim` or `read` says where. */
 export interface ActorOptions {
-  /** The claim: a top-level name, or the names of a path. A name may hold dots; it is never split. */
+  /**
+   * The claim: a top-level name, or the names of a path. A name may hold dots; it is never split. A path that meets something
+   * other than an object on its way refuses the token.
+   */
   readonly claim?: string | readonly string[]
   /**
    * A function of the verified claims, for shapes that the other members cannot say: returns an object in the shape of `act`
-   * (RFC 8693 4.1, profiles as `sub_profile`), `'unknown'` where somebody acts but is not named, or `null` for nobody.
-   * Synchronous; what it returns is checked like a claim, and an error in it refuses the token.
+   * (RFC 8693 4.1, profiles as `sub_profile`), `'unknown'` where somebody acts but is not named (not with
+   * `direction: 'subject'`: a subject is always named), or `null` for nobody. Synchronous; what it returns is checked like a
+   * claim, and an error in it refuses the token.
    */
   readonly read?: ActorReader
   /** Known delegation claims that `read` looks after, by name (`ext.act` for a path). Others stay foreign. */

@@ -4,7 +4,9 @@ import { joinPreset, type PresetOptions, presetMembers } from './preset.js'
 
 /** Options of {@link asgardeo}: the organization's name at Asgardeo, or the issuer of a WSO2 Identity Server with its keys. */
 export interface AsgardeoOptions extends PresetOptions {
+  /** Name of the organization at Asgardeo: issuer and keys follow from it. Either this or `issuer`. */
   readonly organization?: string
+  /** `iss` of a server of your own, compared exactly; needs `jwksUri` or `jwks` beside it. */
   readonly issuer?: string
   /** Applications whose tokens are accepted; `aud` names the application, so this is the only fence. */
   readonly clientIds: readonly string[]

@@ -10,6 +10,7 @@ export interface ClaimOptions {
   readonly scopes?: string | { readonly claim: string; readonly format: 'string' | 'list' } | null
   /** Further scopes per tenant: in `claim`, under the token's own tenant, the list `member`. Needs `tenant`. */
   readonly tenantScopes?: { readonly claim: string; readonly member: string }
+  /** The claim that names the tenant which the token is for. Default: none. */
   readonly tenant?: string
   /** The subject's home tenant, where it can differ from the token's. Default: the token's tenant. */
   readonly subjectTenant?: string
@@ -18,8 +19,9 @@ export interface ClaimOptions {
   /** A claim that tells applications from people, with its values for each. */
   readonly type?: { readonly claim: string; readonly client?: readonly string[]; readonly user?: readonly string[] }
   /**
-   * The claim that classifies a party (default `sub_profile`); with `words`, what the vendor's own words mean (others are
-   * dropped); `null`: not read, for issuers that write free text there.
+   * The claim that classifies a party (default `sub_profile`); with `words`, what the vendor's own words mean, both sides in
+   * lower case; `null`: not read, for issuers that write free text there. A claim of an actor that is not read, or has a word
+   * that is not understood, stays in the actor's `claims`.
    */
   readonly profiles?: string | { readonly claim: string; readonly words: Readonly<Record<string, string>> } | null
   /** Scopes that begin so are requests to the issuer: no authority, and recorded by their prefix only. */

@@ -4,7 +4,9 @@ import { joinPreset, type PresetOptions, presetMembers } from './preset.js'
 
 /** Options of {@link curity}. */
 export interface CurityOptions extends PresetOptions {
+  /** `iss` of the server's profile, compared exactly; its keys are discovered from it unless they are given. */
   readonly issuer: string
+  /** This API's name at the issuer (`aud`), one or several of which a token must name one. */
   readonly audience: string | readonly string[]
   /** Read `act_as` too: there the token's `sub` is the actor and `act_as.sub` the subject. Without it, `act_as` refuses a token. Default `false`. */
   readonly actAs?: boolean

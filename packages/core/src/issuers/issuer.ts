@@ -37,6 +37,7 @@ export interface IssuerOptions {
   readonly presentClaims?: readonly string[]
   /** Claim → the value, or a list of values, that it must have; `null` in a list: may be absent; `'any'`: no condition. */
   readonly requiredClaims?: Readonly<Record<string, RequiredValue | readonly RequiredValue[]>>
+  /** Where client, scopes, tenant, grant and party types stand. Default: `client_id` and `scope`. */
   readonly claims?: ClaimOptions
   /** How delegation is written; several ways if the issuer has several; `null`: not read, so that every delegation claim is foreign. Default: `act` of RFC 8693. */
   readonly actor?: ActorOptions | readonly ActorOptions[] | null

@@ -5,7 +5,9 @@ import { joinPreset, type PresetOptions, presetMembers } from './preset.js'
 
 /** Options of {@link oauth}. */
 export interface OAuthOptions extends PresetOptions {
+  /** `iss`, compared exactly (RFC 9068 4); keys are discovered from it (RFC 8414) unless they are given. */
   readonly issuer: string
+  /** This API's name at the issuer (`aud`, RFC 9068 4), one or several of which a token must name one. */
   readonly audience: string | readonly string[]
   /** Stricter readings of `act`, for example those of the actor profile: `{ issuer: 'required', required: true }`. */
   readonly actor?: Pick<ActorOptions, 'id' | 'issuer' | 'required' | 'selfIsDirect'>

@@ -6,6 +6,7 @@ import { importJwk, type VerificationKey, withThumbprint } from './verification-
 
 /** A JWK Set (RFC 7517 5) that is configured rather than fetched. */
 export interface JwkSet {
+  /** Public JWKs (RFC 7517 4). One that cannot verify signatures is a `ConfigError`. */
   readonly keys: readonly object[]
 }
 

@@ -5,17 +5,20 @@ import { ConfigError } from '../errors.js'
 
 /** Describes parties; every member given must hold. Exact comparison only. */
 export interface PartyMatcher {
+  /** The party's id, compared exactly. Beside several issuers the rule or requirement then needs `issuer` too. */
   readonly id?: string
   /** The claim that named the party. Default `sub`; goes with `id`. */
   readonly idClaim?: string
   /**
-   * The party's own name space (`act.iss`). Without it, parties fit whose name space is unsaid or is the token's issuer; with
-   * it, only those that say exactly this one.
+   * The party's own name space (`act.iss`). Without it, parties fit whose name space is unsaid or is the token's issuer (under
+   * `{ not: … }`: parties of every name space); with it, only those that say exactly this one.
    */
   readonly issuer?: string
+  /** What the issuer says the party is; parties of whom it is not said fit neither word. */
   readonly type?: 'user' | 'client'
   /** One word of the party's `profiles`, in lower case. */
   readonly profile?: string
+  /** The party's own tenant, which can differ from the token's. */
   readonly tenant?: string
 }
 

@@ -24,11 +24,19 @@ export interface Requirement {
   readonly kind?: ContextKind | readonly ContextKind[]
   /** Issuer of the token, one or several. */
   readonly issuer?: string | readonly string[]
+  /**
+   * Tenant of the token, one or several, whichever issuer wrote it unless `issuer` is given. A token without a tenant does not
+   * meet it.
+   */
   readonly tenant?: string | readonly string[]
   /** The current actor. A direct call has none: it meets only a `not`. */
   readonly actor?: PartyRequirement
+  /** Whose authority is used. */
   readonly subject?: PartyRequirement
-  /** Top-level claims and the values, or lists of values, one of which each must have. */
+  /**
+   * Top-level claims and the values, or lists of values, one of which each must have. Judged on the context's `claims`: a
+   * delegated context has neither scopes nor `authorityClaims` there, so that such a requirement refuses it.
+   */
   readonly claims?: Readonly<Record<string, ClaimValue | readonly ClaimValue[]>>
   /** Asked last; only `true` admits. Throwing, or taking longer than `limits.hookMilliseconds`, is a 503. */
   readonly check?: Hook<AuthContext>

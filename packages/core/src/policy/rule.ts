@@ -26,12 +26,13 @@ export interface DelegationRule {
   readonly actor: PartyMatcher | readonly PartyMatcher[] | 'any'
   /** Issuer of the token, one or several. Omitted: any. Needed beside more than one issuer where the rule names an id. */
   readonly issuer?: string | readonly string[]
+  /** Whose authority is used. Omitted: anybody's. */
   readonly subject?: PartyMatcher | readonly PartyMatcher[]
-  /** Tenant of the token, one or several. */
+  /** Tenant of the token, one or several; at whichever issuer, unless `issuer` is given too. */
   readonly tenant?: string | readonly string[]
   /** Scopes that are left to the call: names, patterns such as `orders:*`, or `'all'`. */
   readonly scopes: string | readonly string[] | 'all'
-  /** Scopes taken away last. */
+  /** Names and patterns of scopes that are taken away last. */
   readonly exceptScopes?: string | readonly string[]
   /** Methods, or `'safe'`: GET, HEAD and OPTIONS. A list means exactly its words: `GET` does not stand for `HEAD`. */
   readonly methods?: readonly string[] | 'safe'

@@ -2,7 +2,10 @@ import { AuthError } from '../errors.js'
 import type { RequestView } from '../request-view.js'
 import { isBelated } from '../thenable.js'
 
-/** Where else a token may stand, beside the `Authorization` field: a cookie, an old query parameter. */
+/**
+ * Where else a token may stand, beside the `Authorization` field: a cookie, an old query parameter. Answers at once, with a
+ * token or `null`; what it throws becomes the `cause` of an `ApplicationError` (500), never an anonymous call.
+ */
 export type CredentialsSource = (request: RequestView) => string | null
 
 /** `1*SP b64token` after the scheme (RFC 6750 2.1); the scheme is compared without case (RFC 9110 11.1). */
@@ -20,7 +23,7 @@ const SCHEME = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?: |$)/
  */
 export function readCredentials(request: RequestView, from: CredentialsSource | null): string | null {
   const lines = request.authorization
-  // A source that throws is our own failure, not an anonymous request: its error goes up unchanged, as a 500.
+  // A source that throws is the application's failure, not an anonymous request: its error goes up, and becomes a 500.
   const elsewhere: unknown = from === null ? null : from(request)
   isBelated(elsewhere) // a promise is no string, so it is refused below
   if (lines.length > 1 || (lines.length === 1 && elsewhere !== null)) throw new AuthError('request_ambiguous')

@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache'
 
 /** Bounds of the verified-token cache. */
 export interface CacheOptions {
-  /** Most tokens kept. Default 10,000. */
+  /** Most tokens kept; 1 to 16,777,215. Default 10,000. */
   readonly maxEntries?: number
   /** Most memory kept, in bytes, as estimated from the length of the tokens. Default 64 MiB. */
   readonly maxBytes?: number

@@ -119,8 +119,8 @@ interface Visit {
   context(): AuthContext
   delegated(): DelegatedContext
   readonly response: HeldResponse
-  /** Asks a guard; answers the refusal or `null`. */
-  guard(requirement?: Requirement): Promise<AuthError | null>
+  /** Asks a guard, with as many arguments as are given; answers the refusal or `null`. */
+  guard(...requirement: readonly [requirement?: Requirement]): Promise<AuthError | null>
 }
 
 export interface World {
@@ -164,7 +164,7 @@ export function createWorld(options: Partial<ResourceServerOptions> = {}): World
         },
         delegated: () => world.server.delegatedContextOf(key),
         response,
-        guard: (requirement) => refusalOf(() => world.server.guard(requirement)(key)),
+        guard: (...requirement) => refusalOf(() => world.server.guard(...requirement)(key)),
       }
     },
   }

@@ -115,21 +115,57 @@ export { pinoSink }
   if (compiled.status !== 0) throw new Error(`a user's program does not compile:\n${compiled.stdout}`)
   say('packed  a typed program compiles')
 
-  const wrong = {
-    'a rule without scopes': `expressServer({ issuers: [], delegation: [{ id: 'a', kind: 'delegation', actor: 'any' }] })`,
-    'a kind that does not exist': `expressServer({ issuers: [], delegation: [{ id: 'a', kind: 'direct', actor: 'any', scopes: 'all' }] })`,
-    'an unknown option': `koaServer({ issuers: [], auditing: 'none' })`,
-    'an issuer without audience': `curity({ issuer: 'https://a.example' })`,
-    'an undefined id': `expressServer({ issuers: [] }).guard({ subject: { id: undefined } })`,
-    'a symmetric algorithm': `curity({ issuer: 'https://a.example', audience: 'a', algorithms: ['HS256'] })`,
-    'an actor of a direct call': `expressServer({ issuers: [] }).verify('').then((context) => context.actor.id)`,
-    'writing to a context': `expressServer({ issuers: [] }).verify('').then((context) => { context.scopes.push('a') })`,
-  }
-  for (const [what, line] of Object.entries(wrong)) {
-    if (compile(`${imports}\n${line}\nexport { pinoSink, createTestIssuer, memorySink, hasScope, AuthError }`).status === 0)
-      throw new Error(`must not compile: ${what}`)
-  }
-  say(`packed  ${Object.keys(wrong).length} mistakes do not compile`)
+  // All in one file, one on each line: a mistake must not pass for refused because something else on another line was.
+  const mistakes = [
+    [
+      'a rule without scopes',
+      `expressServer({ issuers: [], delegation: [{ id: 'a', kind: 'delegation', actor: 'any' }] })`,
+      `expressServer({ issuers: [], delegation: [{ id: 'a', kind: 'delegation', actor: 'any', scopes: 'all' }] })`,
+    ],
+    [
+      'a kind that does not exist',
+      `expressServer({ issuers: [], delegation: [{ id: 'a', kind: 'direct', actor: 'any', scopes: 'all' }] })`,
+      `expressServer({ issuers: [], delegation: [{ id: 'a', kind: 'impersonation', actor: 'any', scopes: 'all' }] })`,
+    ],
+    ['an unknown option', `koaServer({ issuers: [], auditing: 'none' })`, `koaServer({ issuers: [], audit: 'none' })`],
+    [
+      'an issuer without audience',
+      `curity({ issuer: 'https://a.example' })`,
+      `curity({ issuer: 'https://a.example', audience: 'a' })`,
+    ],
+    [
+      'an undefined id',
+      `expressServer({ issuers: [] }).guard({ subject: { id: undefined } })`,
+      `expressServer({ issuers: [] }).guard({ subject: { id: 'a' } })`,
+    ],
+    [
+      'a symmetric algorithm',
+      `curity({ issuer: 'https://a.example', audience: 'a', algorithms: ['HS256'] })`,
+      `curity({ issuer: 'https://a.example', audience: 'a', algorithms: ['ES256'] })`,
+    ],
+    [
+      'an actor of a direct call',
+      `expressServer({ issuers: [] }).verify('').then((context) => context.actor.id)`,
+      `expressServer({ issuers: [] }).verify('').then((context) => context.actor?.id)`,
+    ],
+    [
+      'writing to a context',
+      `expressServer({ issuers: [] }).verify('').then((context) => { context.scopes.push('a') })`,
+      `expressServer({ issuers: [] }).verify('').then((context) => { context.scopes.concat('a') })`,
+    ],
+  ]
+  const head = imports.split('\n')
+  const program = (lines) => compile([...head, ...lines, 'export {}'].join('\n'))
+
+  const refused = program(mistakes.map(([, wrong]) => wrong))
+  const errorLines = new Set([...refused.stdout.matchAll(/^use\.ts\((\d+),\d+\): error /gm)].map(([, line]) => Number(line)))
+  const compiling = mistakes.filter((_, index) => !errorLines.has(head.length + index + 1)).map(([what]) => what)
+  if (compiling.length > 0) throw new Error(`must not compile: ${compiling.join('; ')}`)
+  if (errorLines.size > mistakes.length) throw new Error(`errors on lines that are right:\n${refused.stdout}`)
+
+  const corrected = program(mistakes.map(([, , right]) => right))
+  if (corrected.status !== 0) throw new Error(`a corrected mistake does not compile:\n${corrected.stdout}`)
+  say(`packed  ${mistakes.length} mistakes do not compile, each for itself; corrected they do`)
 } finally {
   rmSync(work, { recursive: true, force: true })
 }

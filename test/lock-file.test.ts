@@ -13,7 +13,9 @@ const { packages } = JSON.parse(read('package-lock.json')) as { readonly package
 
 /** What a package finds under a name: in its own folder, or in that of one of its parents. */
 function found(from: string, name: string): LockedPackage | undefined {
-  const parents = from.split('/node_modules/').map((_, index, parts) => parts.slice(0, parts.length - index).join('/node_modules/'))
+  const parents = from
+    .split('/node_modules/')
+    .map((_, index, parts) => parts.slice(0, parts.length - index).join('/node_modules/'))
   return [...parents.map((parent) => `${parent}/node_modules/${name}`), `node_modules/${name}`]
     .map((place) => packages[place])
     .find((each) => each !== undefined)

@@ -5,6 +5,7 @@ import { curity, custom, oauth } from '@behalf/core/issuers'
 import { createSigningKey } from '@behalf/testing'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { DELEGATION_MARKERS, pathName } from '../packages/core/src/delegation/markers.js'
 import { compileScopes, narrowScopes } from '../packages/core/src/policy/scopes.js'
 import { parseStrictJson } from '../packages/core/src/token/json.js'
 import {
@@ -16,7 +17,14 @@ import {
   TOLERANCE_SECONDS,
   validMembers,
 } from './support/claims-arbitraries.js'
-import { type Expected, foresee, type OracleDialect, type OracleParty, type OracleView } from './support/delegation-oracle.js'
+import {
+  type Expected,
+  foresee,
+  MARKERS,
+  type OracleDialect,
+  type OracleParty,
+  type OracleView,
+} from './support/delegation-oracle.js'
 import { FUZZ_FACTOR, FUZZ_SEED, FUZZ_TIMEOUT } from './support/fuzz-settings.js'
 import { isStrictJson } from './support/json-oracle.js'
 import { expectedScopes } from './support/scopes-oracle.js'
@@ -36,6 +44,7 @@ const OAUTH: OracleDialect = {
   requires: ['iss', 'sub', 'aud', 'exp', 'client_id', 'iat', 'jti'],
   purpose: null,
   reads: ['act'],
+  profiles: 'themselves',
   naming: ['sub'],
   selfIsDirect: true,
   mayActNeedsAct: false,
@@ -47,6 +56,7 @@ const CURITY: OracleDialect = {
   requires: ['iss', 'sub', 'aud', 'exp'],
   purpose: 'access_token',
   reads: ['act', 'act_as'],
+  profiles: { user: 'person', ai_agent: 'ai_agent', agent: 'ai_agent' },
 }
 const CUSTOM: OracleDialect = {
   ...OAUTH,
@@ -54,6 +64,7 @@ const CUSTOM: OracleDialect = {
   kind: 'impersonation',
   requires: ['iss', 'sub', 'aud', 'exp'],
   reads: ['act', 'impersonator_user_id', 'impersonator_tenantid'],
+  profiles: null,
   naming: ['client_id', 'sub'],
   selfIsDirect: false,
   mayActNeedsAct: true,
@@ -66,7 +77,13 @@ function createServer(events: AuditEvent[], cache = true): ResourceServer {
   return createResourceServer({
     issuers: [
       oauth({ issuer: OAUTH.issuer, audience: AUDIENCE, jwks }),
-      curity({ issuer: CURITY.issuer, audience: AUDIENCE, jwks, actAs: true }),
+      curity({
+        issuer: CURITY.issuer,
+        audience: AUDIENCE,
+        jwks,
+        actAs: true,
+        claims: { profiles: { claim: 'sub_profile', words: { user: 'person', ai_agent: 'ai_agent', agent: 'ai_agent' } } },
+      }),
       custom({
         issuer: CUSTOM.issuer,
         audience: AUDIENCE,
@@ -78,6 +95,7 @@ function createServer(events: AuditEvent[], cache = true): ResourceServer {
         ],
         kind: 'impersonation',
         mayAct: 'refuse_without_act',
+        claims: { profiles: null },
       }),
     ],
     delegation: [{ id: 'everybody', kind: ['impersonation', 'delegation'], actor: 'any', scopes: 'all', maxDepth: RULE_DEPTH }],
@@ -131,8 +149,8 @@ async function call(on: ResourceServer, token: string): Promise<AuthContext | Au
 
 type Outcome = Expected['outcome'] | 'refused'
 
-function partyOf({ id, idClaim, issuer, profiles }: OracleParty): OracleParty {
-  return { id, idClaim, issuer, profiles }
+function partyOf({ id, idClaim, issuer, type, profiles }: OracleParty): OracleParty {
+  return { id, idClaim, issuer, type, profiles }
 }
 
 /** What the oracle can foresee of a context. */
@@ -140,10 +158,10 @@ function summaryOf(context: AuthContext): object {
   const { kind, subject, actor, chain, mayAct, notices } = context
   return {
     kind,
-    subject: partyOf(subject),
+    subject: partyOf(subject as OracleParty),
     actor: actor && partyOf(actor as OracleParty),
     chain: chain.map((each) => partyOf(each as OracleParty)),
-    mayAct: mayAct && partyOf(mayAct),
+    mayAct: mayAct && partyOf(mayAct as OracleParty),
     selfActor: kind === 'direct' && notices.includes('self_actor'),
   }
 }
@@ -250,6 +268,10 @@ function withClaim(name: string, dialects: readonly OracleDialect[], more: reado
   })
   return fc.oneof(...payloads)
 }
+
+test('the oracle knows the same markers as the core, from a list of its own', () => {
+  expect(MARKERS.toSorted()).toEqual(DELEGATION_MARKERS.map(pathName).toSorted())
+})
 
 describe.concurrent('any value as a delegation claim, and any claims set, is understood rightly or refused', () => {
   test('act', { timeout: FUZZ_TIMEOUT }, async () => {

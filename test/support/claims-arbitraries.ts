@@ -1,6 +1,6 @@
 import type { JsonValue } from '@behalf/core'
 import fc from 'fast-check'
-import type { OracleDialect } from './delegation-oracle.js'
+import { MARKERS, type OracleDialect } from './delegation-oracle.js'
 
 /** A claims set as its members in order, values as JSON text: so that members can stand twice and numbers can be odd. */
 export type Members = readonly (readonly [name: string, json: string])[]
@@ -132,6 +132,8 @@ function nearlySelf(issuer: string): fc.Arbitrary<JsonValue> {
     ['name', 'Ann'],
     ['sub_profile', 'user'],
     ['sub_profile', 'ai_agent'],
+    ['sub_profile', 'native_app'],
+    ['sub_profile', 'user native_app'],
     ['client_id', 'client-1'],
     ['client_id', null as unknown as JsonValue],
     ['act', { sub: 'svc-2' }],
@@ -214,6 +216,14 @@ const TIMES = [
   ],
 ]
 
+const FLAT_MARKERS = MARKERS.filter((marker) => !marker.includes('.') && !['act', 'act_as'].includes(marker))
+
+/** A claim that holds a party under a name that can mean delegation there. */
+function within(value: fc.Arbitrary<JsonValue>): fc.Arbitrary<JsonValue> {
+  const inner = MARKERS.filter((marker) => marker.startsWith('ext.')).map((marker) => marker.slice('ext.'.length))
+  return fc.tuple(fc.constantFrom('act', ...inner, 'Act', 'actor'), value).map((member) => objectOf([member]))
+}
+
 const jsonText = (value: fc.Arbitrary<JsonValue>): fc.Arbitrary<string> => value.map((each) => JSON.stringify(each))
 
 /** A member to put into, or in place of one in, a claims set. */
@@ -250,8 +260,8 @@ function editedMember(dialect: OracleDialect, issuers: readonly string[]): fc.Ar
     { weight: 4, arbitrary: pair(['act', 'act', 'act_as', 'may_act'], jsonText(partyValue(issuer))) },
     { weight: 2, arbitrary: pair(['act', 'act_as'], jsonText(nearlySelf(issuer))) },
     { weight: 2, arbitrary: pair(['impersonator_user_id', 'impersonator_tenantid'], jsonText(odd(name))) },
-    { weight: 1, arbitrary: pair(['impersonator', 'impersonated', 'impersonatedBy', 'impersonator_userid'], jsonText(anyValue)) },
-    { weight: 1, arbitrary: pair(['ext', '__proto__'], jsonText(partyValue(issuer).map((act) => objectOf([['act', act]])))) },
+    { weight: 2, arbitrary: pair(FLAT_MARKERS, jsonText(anyValue)) },
+    { weight: 1, arbitrary: pair(['ext', '__proto__'], jsonText(within(partyValue(issuer)))) },
   )
 }
 

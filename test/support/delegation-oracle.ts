@@ -10,6 +10,8 @@ export interface OracleDialect {
   readonly purpose: string | null
   /** Markers that are read; every other one is foreign. */
   readonly reads: readonly string[]
+  /** What the words of `sub_profile` mean: themselves, or what is listed (others nothing); `null`: the claim is not read. */
+  readonly profiles: 'themselves' | Readonly<Record<string, string>> | null
   /** Claims that may name an actor, the first present one counts. */
   readonly naming: readonly string[]
   readonly selfIsDirect: boolean
@@ -21,6 +23,7 @@ export interface OracleParty {
   readonly id: string
   readonly idClaim: string
   readonly issuer: string | null
+  readonly type: 'client' | null
   readonly profiles: readonly string[]
 }
 
@@ -39,9 +42,11 @@ interface OracleLimits {
   readonly actors: number
 }
 
-const MARKERS = [
-  ...['act', 'act_as', 'impersonator', 'impersonator_user_id', 'impersonator_userid', 'impersonator_tenantid', 'impersonated'],
-  ...['impersonatedBy', 'ext.act'],
+/** Every claim that means delegation somewhere; a dot stands between a claim and its member. */
+export const MARKERS: readonly string[] = [
+  ...['act', 'act_as', 'impersonator', 'impersonated', 'impersonatedBy', 'impersonated_by', 'impersonator_id'],
+  ...['impersonator_user_id', 'impersonator_userid', 'impersonator_tenantid', 'impersonator_username'],
+  ...['impersonator_tenantname', 'xms_act_fct', 'ext.act', 'ext.act_as', 'ext.impersonator'],
 ]
 
 const REFUSED = null
@@ -63,7 +68,8 @@ export function foresee(payload: string, dialects: readonly OracleDialect[], lim
   const markers = present(claims)
   const dialect = dialects.find(({ issuer }) => issuer === claims['iss'])
   if (dialect === undefined) return { expected: REFUSED, markers, carriesDelegation: false }
-  const subject = claimsHold(claims, dialect, limits) && !('cnf' in claims) ? party(claims, ['sub'], dialect.issuer) : REFUSED
+  const holds = claimsHold(claims, dialect, limits) && !('cnf' in claims)
+  const subject = holds ? typed(party(claims, ['sub'], dialect, dialect.issuer), claims, dialect) : REFUSED
   const expected = subject === REFUSED ? REFUSED : whoActs(claims, markers, subject, dialect, limits)
   return { expected, markers, carriesDelegation: markers.length > 0 || 'may_act' in claims }
 }
@@ -75,22 +81,24 @@ function whoActs(
   dialect: OracleDialect,
   limits: OracleLimits,
 ): Expected | null {
-  const mayAct = 'may_act' in claims ? partyAt(claims['may_act'], ['sub', 'client_id']) : undefined
+  const mayAct = 'may_act' in claims ? partyAt(claims['may_act'], ['sub', 'client_id'], dialect) : undefined
   if (mayAct === REFUSED || markers.some((name) => !dialect.reads.includes(name))) return REFUSED
   const common = { subject, mayAct: mayAct ?? null }
   if (markers.length === 0) {
     return mayAct !== undefined && dialect.mayActNeedsAct ? REFUSED : { ...common, outcome: 'direct-none', chain: [] }
   }
   if (markers.includes('act_as')) return markers.length === 1 ? reversed(claims, common, dialect) : REFUSED
-  if (!markers.includes('act')) return flat(claims, common)
-  const chain = markers.length === 1 ? links(claims['act'], dialect.naming, limits.actors) : REFUSED
-  if (chain === REFUSED) return REFUSED
+  if (!markers.includes('act')) return flat(claims, common, dialect)
+  const found = markers.length === 1 ? links(claims['act'], dialect, limits.actors) : REFUSED
+  if (found === REFUSED) return REFUSED
+  const chain = found.map((each) => typed(each, claims, dialect))
   const [actor] = chain as [OracleParty]
   const self =
     dialect.selfIsDirect &&
     chain.length === 1 &&
     same(actor, subject) &&
     !Object.hasOwn(claims['act'] as JsonObject, 'client_id') &&
+    wordsOf(claims['act'] as JsonObject).every((word) => meaningOf(word, dialect) !== undefined) &&
     actor.profiles.every((profile) => subject.profiles.includes(profile))
   return { ...common, outcome: self ? 'direct-self' : 'delegated', chain }
 }
@@ -98,7 +106,7 @@ function whoActs(
 /** `act_as` names the subject, in the token's own name space, and `sub` is the actor. */
 function reversed(claims: JsonObject, common: Omit<Expected, 'outcome' | 'chain'>, dialect: OracleDialect): Expected | null {
   const target = claims['act_as']
-  const named = partyAt(target, dialect.naming)
+  const named = partyAt(target, dialect.naming, dialect)
   if (named === REFUSED || (named.issuer !== null && named.issuer !== dialect.issuer)) return REFUSED
   if (Object.hasOwn(target as object, 'act') || Object.hasOwn(target as object, 'act_as')) return REFUSED
   const actor = common.subject
@@ -107,33 +115,58 @@ function reversed(claims: JsonObject, common: Omit<Expected, 'outcome' | 'chain'
 }
 
 /** Only the actor's id, with a tenant beside it. */
-function flat(claims: JsonObject, common: Omit<Expected, 'outcome' | 'chain'>): Expected | null {
+function flat(claims: JsonObject, common: Omit<Expected, 'outcome' | 'chain'>, dialect: OracleDialect): Expected | null {
   const id = claims['impersonator_user_id']
   const tenant = 'impersonator_tenantid' in claims ? claims['impersonator_tenantid'] : 'none'
   if (!isName(id) || !isName(tenant)) return REFUSED
-  return { ...common, outcome: 'delegated', chain: [{ id, idClaim: 'sub', issuer: null, profiles: [] }] }
+  const actor = typed({ id, idClaim: 'sub', issuer: null, type: null, profiles: [] }, claims, dialect)
+  return { ...common, outcome: 'delegated', chain: [actor] }
 }
 
-function links(link: JsonValue | undefined, naming: readonly string[], left: number): readonly OracleParty[] | null {
-  const actor = left > 0 ? partyAt(link, naming) : REFUSED
+function links(link: JsonValue | undefined, dialect: OracleDialect, left: number): readonly OracleParty[] | null {
+  const actor = left > 0 ? partyAt(link, dialect.naming, dialect) : REFUSED
   if (actor === REFUSED) return REFUSED
   if (!Object.hasOwn(link as object, 'act')) return [actor]
-  const history = links((link as JsonObject)['act'], naming, left - 1)
+  const history = links((link as JsonObject)['act'], dialect, left - 1)
   return history === REFUSED ? REFUSED : [actor, ...history]
 }
 
-function partyAt(value: JsonValue | undefined, naming: readonly string[]): OracleParty | null {
-  return isRecord(value) ? party(value, naming) : REFUSED
+function partyAt(value: JsonValue | undefined, naming: readonly string[], dialect: OracleDialect): OracleParty | null {
+  return isRecord(value) ? party(value, naming, dialect) : REFUSED
 }
 
-function party(value: JsonObject, naming: readonly string[], issuer = own(value, 'iss')): OracleParty | null {
+function party(
+  value: JsonObject,
+  naming: readonly string[],
+  dialect: OracleDialect,
+  issuer = own(value, 'iss'),
+): OracleParty | null {
   const idClaim = naming.find((name) => Object.hasOwn(value, name))
   const id = idClaim && own(value, idClaim)
-  const profile = own(value, 'sub_profile')
+  const profile = dialect.profiles === null ? undefined : own(value, 'sub_profile')
   const readable = isName(id) && (issuer === undefined || isName(issuer)) && (profile === undefined || isName(profile))
   if (!readable || idClaim === undefined) return REFUSED
-  const words = (profile ?? '').replace(/[A-Z]/g, (letter) => letter.toLowerCase()).split(/ +/)
-  return { id, idClaim, issuer: issuer ?? null, profiles: [...new Set(words.filter((word) => word !== ''))] }
+  const profiles = new Set(wordsOf(value).flatMap((word) => meaningOf(word, dialect) ?? []))
+  return { id, idClaim, issuer: issuer ?? null, type: idClaim === 'client_id' ? 'client' : null, profiles: [...profiles] }
+}
+
+/** The token's own client is a client, where it is named as a subject in the token's own name space. */
+function typed<P extends OracleParty | null>(each: P, claims: JsonObject, { issuer }: OracleDialect): P {
+  const own = each?.issuer === null || each?.issuer === issuer
+  return own && each?.idClaim === 'sub' && each.id === claims['client_id'] ? { ...each, type: 'client' } : each
+}
+
+/** The words of a classification; one of another shape has at least one, which means nothing. */
+function wordsOf(value: JsonObject): readonly string[] {
+  const profile = own(value, 'sub_profile')
+  if (profile === undefined || typeof profile !== 'string') return profile === undefined ? [] : ['']
+  const words = profile.replace(/[A-Z]/g, (letter) => letter.toLowerCase()).split(/ +/)
+  return words.filter((word) => word !== '' || words.length === 1)
+}
+
+function meaningOf(word: string, { profiles }: OracleDialect): string | undefined {
+  if (word === '' || profiles === null) return undefined
+  return profiles === 'themselves' ? word : Object.hasOwn(profiles, word) ? profiles[word] : undefined
 }
 
 /** A name that can stand in a log: no control, format or surrogate character, no separator but plain spaces inside, 1 to 1024 long. */
@@ -157,9 +190,11 @@ function claimsHold(claims: JsonObject, dialect: OracleDialect, { nowSeconds, to
     nowSeconds < claims['exp'] + toleranceSeconds &&
     optional('nbf', (nbf) => isTime(nbf) && nowSeconds >= nbf - toleranceSeconds) &&
     optional('iat', (iat) => isTime(iat) && iat <= nowSeconds + toleranceSeconds) &&
-    ['client_id', 'jti', 'sub_profile', ...(dialect.purpose === null ? [] : ['delegationId'])].every((name) =>
-      optional(name, isName),
-    ) &&
+    [
+      ...['client_id', 'jti'],
+      ...(dialect.profiles === null ? [] : ['sub_profile']),
+      ...(dialect.purpose === null ? [] : ['delegationId']),
+    ].every((name) => optional(name, isName)) &&
     optional('scope', (scope) => typeof scope === 'string' && scope.split(' ').every((word) => word === '' || isName(word)))
   )
 }

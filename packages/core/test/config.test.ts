@@ -62,7 +62,19 @@ const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
     ['a misspelt mode', () => server({ mode: 'reporting' }), /mode must be one of 'enforce', 'report'/],
     ['a misspelt refusals', () => server({ refusals: 'throw' }), /refusals must be one of 'respond', 'forward'/],
     ['an empty contextProperty', () => server({ contextProperty: '' }), /contextProperty must be a non-empty string/],
-    ...['__proto__', 'constructor', 'url', 'originalUrl', 'path', 'method', 'headers', 'rawHeaders', 'socket', 'query', 'body'].map(
+    ...[
+      '__proto__',
+      'constructor',
+      'url',
+      'originalUrl',
+      'path',
+      'method',
+      'headers',
+      'rawHeaders',
+      'socket',
+      'query',
+      'body',
+    ].map(
       (name): Mistake => [
         `contextProperty ${name}`,
         () => server({ contextProperty: name }),
@@ -77,7 +89,11 @@ const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
     ['cache: true', () => server({ cache: true }), /cache must be an object/],
     ['an unknown cache bound', () => server({ cache: { max: 5 } }), /cache has an unknown member "max"/],
     ['a cache of no entries', () => server({ cache: { maxEntries: 0 } }), /cache\.maxEntries must be a whole number/],
-    ['a cache of more entries than can be', () => server({ cache: { maxEntries: 2 ** 24 } }), /maxEntries must be a whole number/],
+    [
+      'a cache of more entries than can be',
+      () => server({ cache: { maxEntries: 2 ** 24 } }),
+      /maxEntries must be a whole number/,
+    ],
     ['a cache of 2 ** 40 entries', () => server({ cache: { maxEntries: 2 ** 40 } }), /maxEntries must be .*from 1 to 16777215/],
     ['a cache of half a byte', () => server({ cache: { maxBytes: 0.5 } }), /cache\.maxBytes must be a whole number/],
     [
@@ -319,7 +335,11 @@ const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
       () => issuer({ claims: { type: { claim: 'aut', client: [] } } }),
       /type\.client must be a non-empty/,
     ],
-    ['type with a claim alone', () => issuer({ claims: { type: { claim: 'aut' } } }), /claims\.type needs client or user: the values/],
+    [
+      'type with a claim alone',
+      () => issuer({ claims: { type: { claim: 'aut' } } }),
+      /claims\.type needs client or user: the values/,
+    ],
     ['profiles without words', () => issuer({ claims: { profiles: { claim: 'p' } } }), /profiles\.words must be an object/],
     ['no words', () => words({}), /profiles\.words is empty: name the vendor's words, or use profiles: null/],
     ['an empty word', () => words({ a: '' }), /words\["a"\] must be a non-empty/],
@@ -327,7 +347,11 @@ const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
     ['a word that is no text', () => words({ a: ['b'] }), /words\["a"\] must be a non-empty string/],
     ...['Bot', 'a b', ' a', 'a\t', 'a\u00a0b', '\u00c9cole'].flatMap((word): Mistake[] => [
       [`the word ${JSON.stringify(word)}`, () => words({ a: word }), /^[^k].*words\["a"\] must be one word in lower case/],
-      [`the key ${JSON.stringify(word)}`, () => words({ [word]: 'a' }), /^the key of .*words\[.* must be one word in lower case/s],
+      [
+        `the key ${JSON.stringify(word)}`,
+        () => words({ [word]: 'a' }),
+        /^the key of .*words\[.* must be one word in lower case/s,
+      ],
     ]),
     ['no prefixes', () => issuer({ claims: { requestScopePrefixes: [] } }), /requestScopePrefixes must be a non-empty list/],
   ],
@@ -406,8 +430,16 @@ const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
     ['no scopes at all', () => rule({ scopes: [] }), /scopes must be a non-empty list/],
     ['an empty scope', () => rule({ scopes: ['orders:read', ''] }), /scopes\[1\] must be a non-empty string/],
     ['a scope with a space', () => rule({ scopes: 'orders:read orders:write' }), /scopes holds a space: name several scopes/],
-    ['a space in a list of scopes', () => rule({ scopes: ['a', 'b c'] }), /scopes\[1\] holds a space: name several scopes as a list/],
-    ['an exception with a space', () => rule({ exceptScopes: 'a b' }), /exceptScopes holds a space: name several scopes as a list/],
+    [
+      'a space in a list of scopes',
+      () => rule({ scopes: ['a', 'b c'] }),
+      /scopes\[1\] holds a space: name several scopes as a list/,
+    ],
+    [
+      'an exception with a space',
+      () => rule({ exceptScopes: 'a b' }),
+      /exceptScopes holds a space: name several scopes as a list/,
+    ],
     ['no exceptions', () => rule({ exceptScopes: [] }), /exceptScopes must be a non-empty list/],
     ['all as exception', () => rule({ exceptScopes: 'all' }), /exceptScopes is 'all', which would leave nothing/],
     ...['*', 'orders:*:read', '*:read', 'orders*', 'orders:r*', ':*', 'orders:**', 'orders.*', '**'].flatMap(
@@ -472,7 +504,11 @@ const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
   'a requirement': [
     ['null', () => guard(null), /guard\(\) must be an object/],
     ['undefined, which is not the same as nothing', () => guard(undefined), /guard\(\) must be an object/],
-    ['a profile of two words', () => guard({ actor: { not: { profile: 'a b' } } }), /not\.profile must be one word in lower case/],
+    [
+      'a profile of two words',
+      () => guard({ actor: { not: { profile: 'a b' } } }),
+      /not\.profile must be one word in lower case/,
+    ],
     ['a scope with a space', () => guard({ scopes: 'orders:read orders:write' }), /scopes holds a space: name several scopes/],
     ['a space in a list of scopes', () => guard({ anyScope: ['a', 'b c'] }), /anyScope\[1\] holds a space: name several/],
     ['a scope alone', () => guard('orders:read'), /guard\(\) must be an object/],
@@ -697,7 +733,10 @@ describe('what stands near a mistake, and is none', () => {
       const issuers = [oauthIssuer(), oauthIssuer({ issuer: OTHER_ISSUER, claims: claims as Wrong })]
       const spaced = { scopes: ['read orders', 'a:*'], exceptScopes: 'refund orders' }
       return [
-        [`spaces where an issuer's scopes are a list: ${Object.keys(claims)}`, () => server({ issuers, delegation: [anyRule(spaced)] })],
+        [
+          `spaces where an issuer's scopes are a list: ${Object.keys(claims)}`,
+          () => server({ issuers, delegation: [anyRule(spaced)] }),
+        ],
         [
           `and in requirements: ${Object.keys(claims)}`,
           () => server({ issuers }).guard({ scopes: 'read orders', anyScope: ['refund orders'] }),

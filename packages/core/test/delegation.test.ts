@@ -422,16 +422,17 @@ describe('functions of an application', () => {
     expect(await read(reversed(null), {})).toMatchObject({ kind: 'direct', subject: { id: 'user-1' } })
   })
 
+  const thenable = (then: unknown) => Object.fromEntries([['then', then]])
+
   it.each([
     ['a promise of another realm', () => runInNewContext("Promise.reject(new Error('late'))")],
-    ['a thenable', () => ({ then: (_: unknown, no: (reason: unknown) => void) => no(new Error('late')) })],
+    ['a thenable', () => thenable((_: unknown, no: (reason: unknown) => void) => no(new Error('late')))],
     [
       'a thenable that throws',
-      () => ({
-        then: () => {
+      () =>
+        thenable(() => {
           throw new Error('late')
-        },
-      }),
+        }),
     ],
   ])('credentials.from: %s is no token, and its rejection ends nothing', async (_, from) => {
     const visit = await createWorld({ credentials: { from: from as never } }).call(null, {}, true)
@@ -805,9 +806,7 @@ describe('small questions', () => {
       const error = await world.call(token, {}, true).catch((reason: unknown) => reason)
       expect(error).toBeInstanceOf(ApplicationError)
       expect(error).toMatchObject({ name: 'ApplicationError', code: 'application_failed', status: 500, expose: false })
-      expect((error as ApplicationError).message).toBe(
-        'a function of the application failed while the request was authenticated',
-      )
+      expect((error as ApplicationError).message).toBe('a function of the application failed while the request was authenticated')
       expect((error as ApplicationError).cause).toBe(thrown)
     }
   })
@@ -819,7 +818,9 @@ describe('small questions', () => {
     const { server } = createWorld({ credentials: { from } })
     const key = {}
     const exchange = { key, request: requestView(tokenOf()), response: new HeldResponse() }
-    const failure = await server.authenticate()(exchange).catch((reason: unknown) => reason)
+    const failure = await server
+      .authenticate()(exchange)
+      .catch((reason: unknown) => reason)
     expect(failure).toBeInstanceOf(ApplicationError)
     await expect(server.authenticate({ optional: true })(exchange)).rejects.toBe(failure)
     await expect(server.guard()(key)).rejects.toBe(failure)

@@ -282,14 +282,17 @@ describe('an anonymous call', () => {
     { check: () => true },
   ]
 
-  it.each(REQUIREMENTS.map((requirement) => [requirement === null ? 'nothing' : JSON.stringify(requirement), requirement] as const))(
-    'has no credentials, whatever is asked: %s',
-    async (_, requirement) => {
-      const visit = await createWorld().call(null, {}, true)
-      expect(visit.passage).toBe('go_on')
-      expect(await visit.guard(...given(requirement))).toMatchObject({ code: 'credentials_missing', status: 401, challenge: 'Bearer' })
-    },
-  )
+  it.each(
+    REQUIREMENTS.map((requirement) => [requirement === null ? 'nothing' : JSON.stringify(requirement), requirement] as const),
+  )('has no credentials, whatever is asked: %s', async (_, requirement) => {
+    const visit = await createWorld().call(null, {}, true)
+    expect(visit.passage).toBe('go_on')
+    expect(await visit.guard(...given(requirement))).toMatchObject({
+      code: 'credentials_missing',
+      status: 401,
+      challenge: 'Bearer',
+    })
+  })
 
   it('has no context: null, not an error', async () => {
     const world = createWorld()

@@ -3,7 +3,18 @@ import { createResourceServer } from '@behalf/core/adapter'
 import { asgardeo, custom } from '@behalf/core/issuers'
 import { fixtures, type MemorySink, memorySink } from '@behalf/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { AUDIENCE, anyRule, createWorld, deferred, ISSUER, JWKS, oauthIssuer, settle, tokenOf, tokenOfFixture } from './support/harness.js'
+import {
+  AUDIENCE,
+  anyRule,
+  createWorld,
+  deferred,
+  ISSUER,
+  JWKS,
+  oauthIssuer,
+  settle,
+  tokenOf,
+  tokenOfFixture,
+} from './support/harness.js'
 
 type Claims = Readonly<Record<string, JsonValue | undefined>>
 
@@ -160,8 +171,18 @@ describe('report mode', () => {
     await written.promise
     await settle()
     expect(passed).toBe(false)
+    // Until then nothing is relaxed for anybody: not for a handler that looks, and not for a guard that is asked meanwhile.
+    expect(visit.context()).toMatchObject({ rule: 'any', wouldRefuse: null, scopes: ['orders:read'] })
+    let passedBeside = false
+    const beside = visit.guard({ scopes: 'orders:write' }).then((error) => {
+      passedBeside = true
+      return error
+    })
+    await settle()
+    expect(passedBeside).toBe(false)
     accepted.resolve()
-    expect(await guarded).toBeNull()
+    expect([await guarded, await beside]).toEqual([null, null])
+    expect(visit.context()).toMatchObject({ rule: null, wouldRefuse: 'scope_not_delegated', scopes: OWN_SCOPES })
   })
 
   it("goes on without a record under unrecorded: 'allow', and the outcome says what would have been", async () => {

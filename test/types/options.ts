@@ -1,5 +1,5 @@
 /** Type tests: mistakes in rules and requirements that do not compile, and those that must. */
-import type { DelegationRule, Requirement, ResourceServerOptions } from '@behalf/core'
+import type { DelegationRule, Requirement, ResourceServer, ResourceServerOptions } from '@behalf/core'
 import { asgardeo, curity, custom, descope, oauth } from '@behalf/core/issuers'
 import { resourceServer } from '@behalf/express'
 import { resourceServer as koaServer } from '@behalf/koa'
@@ -122,3 +122,10 @@ void [
 custom({ issuer: as, audience: 'a', tokenTypes: ['JWT'], actor: { claim: 'original_user' } })
 // @ts-expect-error audience must be given, or be null
 oauth({ issuer: as })
+/** Never called: only its types count. */
+export function openByMistake(api: ResourceServer): void {
+  api.guard()
+  api.guard({})
+  // @ts-expect-error a requirement that turned out to be undefined must not open the route
+  api.guard(undefined)
+}

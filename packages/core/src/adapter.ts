@@ -4,7 +4,7 @@ import type { AuthContext } from './delegation/context.js'
 import { type AuthError, ConfigError } from './errors.js'
 
 export type { AuthContext, DelegatedContext } from './delegation/context.js'
-export { AuthError, ConfigError } from './errors.js'
+export { ApplicationError, AuthError, ConfigError } from './errors.js'
 export { type FrameworkView, type NodeRequest, type NodeResponse, nodeRequestView, nodeResponseView } from './node-http.js'
 export type { ResourceServerOptions } from './options.js'
 export type { Requirement } from './policy/requirement.js'

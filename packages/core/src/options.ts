@@ -177,25 +177,13 @@ function writesWords({ claims }: Issuer): boolean {
 }
 
 /** Names that requests of Node or of a framework have already: showing the context under one of them would break the application. */
-const TAKEN: ReadonlySet<string> = new Set([
-  ...['__proto__', 'constructor', 'prototype', 'url', 'originalUrl', 'baseUrl', 'path', 'method', 'headers', 'rawHeaders'],
-  ...[
-    'httpVersion',
-    'socket',
-    'connection',
-    'query',
-    'params',
-    'body',
-    'route',
-    'app',
-    'res',
-    'req',
-    'next',
-    'on',
-    'once',
-    'emit',
-  ],
-])
+const TAKEN: ReadonlySet<string> = new Set(
+  [
+    '__proto__ constructor prototype toString on once emit pipe destroy',
+    'url originalUrl baseUrl path method headers rawHeaders httpVersion socket connection',
+    'query params body route app res req next get header ip ips protocol hostname secure cookies is accepts',
+  ].flatMap((names) => names.split(' ')),
+)
 
 function propertyAt(value: unknown, where: string): string {
   const name = stringAt(value, where)

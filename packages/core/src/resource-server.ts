@@ -41,7 +41,7 @@ export interface ResourceServer {
    * A route's requirement. Reads the server's own record of the request, never a property of it.
    * @returns a step; it throws {@link AuthError} for a refusal and {@link ConfigError} where `authenticate()` did not run
    */
-  guard(...requirement: readonly [requirement?: Requirement]): (key: object) => Promise<void>
+  guard(...requirement: readonly [] | readonly [requirement: Requirement]): (key: object) => Promise<void>
   /** The context; `null` only for an anonymous call that `optional` let in. Throws {@link ConfigError} where there is no record. */
   contextOf(key: object): AuthContext | null
   /** The context of a delegated call; throws {@link ConfigError} for any other. */
@@ -183,21 +183,23 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
   }
 
   /**
-   * From here on the call is one that no rule admits as it is: for its handler, its guards and its outcome.
+   * Makes the call one that no rule admits as it is, for its handler, its guards and its outcome: once that is recorded.
    * @returns the relaxed context; `null` where the sinks did not accept that, and everything stays as it was
    */
   async function relax(visit: Visit, context: DelegatedContext, reason: RefusalCode): Promise<DelegatedContext | null> {
-    const before: Pick<Visit, 'context' | 'rule' | 'admission'> = { ...visit }
     const scopes = visit.proven?.context.scopes ?? context.scopes
     const relaxed = admitted(context, { rule: null, scopes, wouldRefuse: reason })
-    visit.context = relaxed
-    visit.rule = null
-    visit.admission = { decision: 'would_refuse', reason, rule: before.admission.rule }
-    if (await accepted(visit, 'requirement')) return relaxed
-    visit.context = before.context
-    visit.rule = before.rule
-    visit.admission = before.admission
-    return null
+    const after: Visit = {
+      ...visit,
+      context: relaxed,
+      rule: null,
+      admission: { decision: 'would_refuse', reason, rule: visit.admission.rule },
+    }
+    if (!(await accepted(after, 'requirement'))) return null
+    visit.context = after.context
+    visit.rule = after.rule
+    visit.admission = after.admission
+    return relaxed
   }
 
   function errorOf(code: RefusalCode, scopes: readonly string[] = []): AuthError {
@@ -243,7 +245,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
       }
     },
 
-    guard(...given: readonly [requirement?: Requirement]) {
+    guard(...given) {
       // `guard()` is open to every verified call; a requirement that turns out to be undefined must not be.
       const compiled = compileRequirement(given.length === 0 ? {} : given[0], settings.knownIssuers)
       return async (key) => {

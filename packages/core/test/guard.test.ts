@@ -27,7 +27,7 @@ async function judged(requirement: Requirement | null, claims: Claims, options: 
   return (await visit.guard(...given(requirement)))?.code ?? 'admitted'
 }
 
-const given = (requirement: Requirement | null): readonly [requirement?: Requirement] =>
+const given = (requirement: Requirement | null): readonly [] | readonly [requirement: Requirement] =>
   requirement === null ? [] : [requirement]
 
 const TENANT = { issuers: [oauthIssuer({ claims: { tenant: 'tid' } })] }

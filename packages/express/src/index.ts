@@ -1,6 +1,7 @@
 /** behalf for Express 4 and 5. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
+  ApplicationError,
   type AuthContext,
   AuthError,
   type AuthenticateOptions,
@@ -25,7 +26,7 @@ export interface ExpressResourceServer {
    */
   authenticate(options?: AuthenticateOptions): Middleware
   /** A route's own requirement; `guard()` alone means "a verified call". Throws `ConfigError` here for a wrong requirement. */
-  guard(...requirement: readonly [requirement?: Requirement]): Middleware
+  guard(...requirement: readonly [] | readonly [requirement: Requirement]): Middleware
   /** The request's context; `null` only for an anonymous call that `optional` let in. Throws `ConfigError` where `authenticate()` did not run. */
   contextOf(request: IncomingMessage): AuthContext | null
   /** The same, for delegated calls only; throws `ConfigError` otherwise. */
@@ -60,13 +61,19 @@ export function resourceServer(options: ResourceServerOptions): ExpressResourceS
       )
     }
 
-  /** Another middleware's hook on the response may throw while it is answered: that error is the application's, too. */
   function refuse(error: unknown, response: ServerResponse, next: (error?: unknown) => void): void {
-    try {
-      if (error instanceof AuthError && server.refusals === 'respond' && !response.headersSent) answer(error, response)
-      else next(error)
-    } catch (failure) {
+    // Express takes a falsy error for none, and a text for a command.
+    const failure = error instanceof Error ? error : new ApplicationError(error)
+    if (!(failure instanceof AuthError) || server.refusals === 'forward' || response.headersSent) {
       next(failure)
+      return
+    }
+    try {
+      answer(failure, response)
+    } catch (thrown) {
+      // Another middleware's hook on the response failed: that is the application's 500, not the caller's refusal.
+      if (!response.headersSent) takeBack(failure, response)
+      next(thrown)
     }
   }
 
@@ -105,6 +112,11 @@ function answer(error: AuthError, response: ServerResponse): void {
   response.statusCode = status
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
   response.end(body)
+}
+
+function takeBack(error: AuthError, response: ServerResponse): void {
+  response.statusCode = 500
+  for (const name of Object.keys(refusalAnswer(error).headers)) response.removeHeader(name)
 }
 
 /**

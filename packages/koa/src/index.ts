@@ -31,7 +31,7 @@ export interface KoaResourceServer {
    */
   authenticate(options?: AuthenticateOptions): Middleware<AuthState>
   /** A route's own requirement; `guard()` alone means "a verified call". Throws `ConfigError` here for a wrong requirement. */
-  guard(...requirement: readonly [requirement?: Requirement]): Middleware<AuthState>
+  guard(...requirement: readonly [] | readonly [requirement: Requirement]): Middleware<AuthState>
   /** The request's context; `null` only for an anonymous call that `optional` let in. Throws `ConfigError` where `authenticate()` did not run. */
   contextOf(request: KoaRequest): AuthContext | null
   /** The same, for delegated calls only; throws `ConfigError` otherwise. */

@@ -37,7 +37,8 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
 
   function countLost(): void {
     lost++
-    if (now() - warnedAt >= WARNING_INTERVAL_MILLISECONDS) warnLost()
+    const sinceWarned = now() - warnedAt
+    if (sinceWarned < 0 || sinceWarned >= WARNING_INTERVAL_MILLISECONDS) warnLost()
   }
 
   function warnLost(): void {

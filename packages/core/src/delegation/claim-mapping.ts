@@ -78,12 +78,10 @@ export function requestPrefixOf(scope: string, mapping: ClaimMapping): string | 
 /** One word of a classification, as it can stand in `profiles`: lower case, no white space. Any other would never be met. */
 export function profileWordAt(value: unknown, where: string): string {
   const word = stringAt(value, where)
-  if (word !== word.toLowerCase() || /\s/.test(word))
+  if (word !== lowerAscii(word) || /\s/.test(word))
     throw new ConfigError(`${where} must be one word in lower case, as profiles are compared`)
   return word
 }
-
-const ASCII_UPPER = /[A-Z]/g
 
 /**
  * The classification of a party: lower-cased words, in the order given. A claim that is present but unreadable is malformed:
@@ -113,11 +111,15 @@ export function profilesUnderstood(claims: JsonObject, mapping: ClaimMapping['pr
 }
 
 function profileWords(value: string): readonly string[] {
-  return (
-    value
-      .split(' ')
-      .filter((word) => word !== '')
-      // Only ASCII letters: full case folding would turn a foreign letter (the Kelvin sign) into a known word.
-      .map((word) => word.replace(ASCII_UPPER, (letter) => letter.toLowerCase()))
-  )
+  return value
+    .split(' ')
+    .filter((word) => word !== '')
+    .map(lowerAscii)
+}
+
+const ASCII_UPPER = /[A-Z]/g
+
+/** Only ASCII letters: full case folding would turn a foreign letter (the Kelvin sign) into a known word. */
+function lowerAscii(word: string): string {
+  return word.replace(ASCII_UPPER, (letter) => letter.toLowerCase())
 }

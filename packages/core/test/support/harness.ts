@@ -120,7 +120,7 @@ interface Visit {
   delegated(): DelegatedContext
   readonly response: HeldResponse
   /** Asks a guard, with as many arguments as are given; answers the refusal or `null`. */
-  guard(...requirement: readonly [requirement?: Requirement]): Promise<AuthError | null>
+  guard(...requirement: readonly [] | readonly [requirement: Requirement]): Promise<AuthError | null>
 }
 
 export interface World {

@@ -378,6 +378,24 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
       expect(app.errors).toEqual(seen)
       expect(ran).toBe(0)
     })
+
+    // Koa itself answers nothing where something falsy is thrown at its answer.
+    test.runIf(framework.name.startsWith('Express'))('throws undefined: that is no "go on"', async () => {
+      let ran = 0
+      const { port, app } = await start(framework, (app, api) => {
+        app.use(hooked(() => thrown(undefined as never)))
+        app.use(api.authenticate())
+        app.route(
+          'GET',
+          '/',
+          step(() => ran++),
+          hello,
+        )
+      })
+      expect((await ask(port, {})).status).toBe(500)
+      expect(app.errors).toEqual([expect.any(ApplicationError)])
+      expect(ran).toBe(0)
+    })
   })
 
   describe('a guard in report mode', () => {

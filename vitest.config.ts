@@ -10,7 +10,7 @@ export default defineConfig({
       { find: '@behalf/core/adapter', replacement: source('core/src/adapter.ts') },
       { find: '@behalf/core/issuers', replacement: source('core/src/issuers/index.ts') },
       { find: '@behalf/express/request', replacement: source('express/src/request.ts') },
-      { find: /^@behalf\/(core|express|koa|pino|testing)$/, replacement: source('$1/src/index.ts') },
+      { find: /^@behalf\/(core|express|koa|opentelemetry|pino|testing)$/, replacement: source('$1/src/index.ts') },
     ],
   },
   test: {

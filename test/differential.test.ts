@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Algorithm, JsonObject, RefusalCode } from '@behalf/core'
 import { AuthError, createResourceServer } from '@behalf/core/adapter'
 import { oauth } from '@behalf/core/issuers'
@@ -169,7 +170,7 @@ test('whatever jose refuses, we refuse; what we refuse beyond that has a reason 
   const accepted = new Map<string, number>()
   const algorithms = new Set<unknown>()
   const found = new Set<Reason>()
-  let [acceptedByBoth, refusedByBoth] = [0, 0]
+  let [acceptedByBoth, refusedByBoth, hits] = [0, 0, 0]
 
   const compare = async (family: string, token: string): Promise<void> => {
     const [ours, theirs] = await Promise.all([
@@ -179,6 +180,10 @@ test('whatever jose refuses, we refuse; what we refuse beyond that has a reason 
     const fail = (what: string, cause: Error | null = null): never => {
       throw new Error(`${family}: ${what}: ${JSON.stringify(token)} with ${JSON.stringify(jwks)}`, { cause })
     }
+    // Asked again, now that it is known where it was accepted.
+    const again = await server.verify(token).catch((error: unknown) => toError(error))
+    if (again !== ours && !isDeepStrictEqual(answerOf(again), answerOf(ours))) return fail('answered differently the second time')
+    if (again === ours) hits++
     mutants.set(family, (mutants.get(family) ?? 0) + 1)
     if (ours instanceof Error) {
       if (!(ours instanceof AuthError) || ours.status !== 401) return fail('no refusal but an error', ours)
@@ -214,11 +219,16 @@ test('whatever jose refuses, we refuse; what we refuse beyond that has a reason 
   expect([...mutants.values()].reduce((sum, count) => sum + count)).toBeGreaterThanOrEqual(20_000 * FUZZ_FACTOR)
   expect(acceptedByBoth).toBeGreaterThanOrEqual(3000 * FUZZ_FACTOR)
   expect(refusedByBoth).toBeGreaterThanOrEqual(10_000 * FUZZ_FACTOR)
+  expect(hits, 'the same context again').toBeGreaterThan(acceptedByBoth * 0.95)
   expect([...algorithms].sort()).toEqual([...TEST_ALGORITHMS].sort())
   for (const family of HARMLESS) expect(accepted.get(family), family).toBe(mutants.get(family))
   // A reason that nothing needs would only hide the next mistake.
   expect(REASONS.filter((reason) => !found.has(reason)).map(({ why }) => why)).toEqual([])
 })
+
+function answerOf(result: unknown): unknown {
+  return result instanceof AuthError ? result.code : result
+}
 
 function toError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error))

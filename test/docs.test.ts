@@ -357,7 +357,7 @@ describe('docs/audit-events.md', () => {
 describe('every public export has a doc comment', () => {
   const entries = [
     ...['index', 'issuers/index', 'adapter'].map((name) => `packages/core/src/${name}.ts`),
-    ...['express', 'koa', 'pino', 'testing'].map((name) => `packages/${name}/src/index.ts`),
+    ...['express', 'koa', 'opentelemetry', 'pino', 'testing'].map((name) => `packages/${name}/src/index.ts`),
     'packages/express/src/request.ts',
   ]
 

@@ -55,7 +55,7 @@ const MAIN: Omit<ResourceServerOptions, 'audit'> = {
   now,
 }
 
-type ConfigName = 'main' | 'plain' | 'optional' | 'cookie' | 'report' | 'deaf' | 'lenient' | 'keyless'
+type ConfigName = 'main' | 'plain' | 'optional' | 'cookie' | 'report' | 'deaf' | 'lenient' | 'keyless' | 'tenants'
 
 /** The server's options beside its sink, and whether its `authenticate()` is optional. */
 const CONFIGS: Readonly<
@@ -80,6 +80,15 @@ const CONFIGS: Readonly<
       issuers: [oauth({ issuer: issuer.issuer, audience, jwksUri: `${issuer.issuer}/nowhere` })],
       delegation: [],
       audit: { sinks: [sink], record: 'refusals' },
+    }),
+  },
+  tenants: {
+    options: (sink) => ({
+      issuers() {
+        throw new Error('the list of tenants is down')
+      },
+      audit: { sinks: [sink], record: 'refusals' },
+      now,
     }),
   },
 }
@@ -699,6 +708,15 @@ const ROWS: readonly Row[] = [
     code: 'keys_unavailable',
     retryAfter: '5',
     events: refusedAt('verify', 'keys_unavailable'),
+  },
+  {
+    name: 'a list of tenants that is down',
+    on: 'tenants',
+    token: valid,
+    status: 503,
+    code: 'issuer_unavailable',
+    retryAfter: '5',
+    events: refusedAt('verify', 'issuer_unavailable'),
   },
 ]
 

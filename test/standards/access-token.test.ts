@@ -1,8 +1,9 @@
 /** What an access token is, and what is none: RFC 9068, RFC 7800, RFC 8705, RFC 9449, RFC 8725 3.11 and 3.12. */
 import { createResourceServer } from '@behalf/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { contextIn, DOORS, outcomeOf } from '../support/request.js'
+import { contextIn, outcomeOf } from '../support/request.js'
 import { CURITY, openTrustedApi, type TrustedApi } from '../support/trusted-api.js'
+import { DOORS } from './warm-doors.js'
 
 describe.each(DOORS)('$name', ({ open }) => {
   let api: TrustedApi

@@ -2,8 +2,9 @@
 import { AuthError, REFUSAL_CODES } from '@behalf/core'
 import { createSigningKey } from '@behalf/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Answer, codeOf, contextIn, DOORS, type Door, outcomeOf } from '../support/request.js'
+import { type Answer, codeOf, contextIn, type Door, outcomeOf } from '../support/request.js'
 import { openTrustedApi, type TrustedApi } from '../support/trusted-api.js'
+import { DOORS } from './warm-doors.js'
 
 /** A challenge of one scheme, taken apart by the grammar of RFC 9110 11.2; `null` where it does not follow it. */
 function parseChallenge(value: string | undefined): { scheme: string; parameters: [name: string, value: string][] } | null {

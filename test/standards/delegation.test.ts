@@ -1,8 +1,9 @@
 /** Who acts for whom: RFC 8693 4, the actor profile and entity profile drafts, and behalf's own promises about them. */
 import type { JsonValue } from '@behalf/core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { contextIn, DOORS, outcomeOf } from '../support/request.js'
+import { contextIn, outcomeOf } from '../support/request.js'
 import { CURITY, CURITY_ACT_AS, NO_AUDIENCE, openTrustedApi, STRICT, type TrustedApi } from '../support/trusted-api.js'
+import { DOORS } from './warm-doors.js'
 
 type Claims = Record<string, JsonValue | undefined>
 

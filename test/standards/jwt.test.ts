@@ -2,8 +2,9 @@
 import { constants, sign } from 'node:crypto'
 import { createSigningKey, signCompact, signText } from '@behalf/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { contextIn, DOORS } from '../support/request.js'
+import { contextIn } from '../support/request.js'
 import { LONG_KID, LONGEST_KID, NO_AUDIENCE, openTrustedApi, STRICT, type TrustedApi } from '../support/trusted-api.js'
+import { DOORS } from './warm-doors.js'
 
 const TOKEN_BYTES = 16 * 1024
 const IDENTIFIER_CHARACTERS = 1024

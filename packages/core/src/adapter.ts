@@ -1,7 +1,7 @@
 /** What an adapter for a framework is made of. Applications use an adapter, not this. */
 import { problemOf } from './challenge.js'
-import type { AuthContext } from './delegation/context.js'
 import { type AuthError, ConfigError } from './errors.js'
+import type { ResourceServer } from './resource-server.js'
 
 export type { AuthContext, DelegatedContext } from './delegation/context.js'
 export { ApplicationError, AuthError, ConfigError } from './errors.js'
@@ -13,8 +13,10 @@ export {
   type AuthenticateOptions,
   createResourceServer,
   type Exchange,
+  type KeyControl,
   type ResourceServer,
 } from './resource-server.js'
+export { andThen, attempt, type Eventual } from './thenable.js'
 export type { Passage } from './visit.js'
 
 /** A refusal as an HTTP answer. */
@@ -45,15 +47,24 @@ export function refusalAnswer(error: AuthError): RefusalAnswer {
  * Shows the context as a property of a framework's object, where handlers look for it. A convenience: guards never read it.
  * On an anonymous request, reading it throws; another library may still assign the property.
  *
- * @param contextOf asked on every read, so that the property is always what the server's record says
+ * @param key stands for the request
+ * @throws {ConfigError} where the property belongs to somebody else
  */
-export function exposeContext(target: object, property: string, contextOf: () => AuthContext | null): void {
+export function exposeContext(target: object, server: Pick<ResourceServer, Exposed>, key: object): void {
+  const property = server.contextProperty
+  const context = server.contextOf(key)
+  const free = !(property in target)
+  if (context !== null && !server.contextCanChange && free && Object.isExtensible(target)) {
+    const holder = target as Record<string, unknown>
+    holder[property] = context // a good deal cheaper than an accessor
+    return
+  }
   const defined = Reflect.defineProperty(target, property, {
     configurable: true,
-    enumerable: contextOf() !== null,
+    enumerable: context !== null,
     get() {
-      const context = contextOf()
-      if (context !== null) return context
+      const current = server.contextOf(key)
+      if (current !== null) return current
       throw new ConfigError(
         `"${property}" was read on an anonymous request: use contextOf(request), which answers null, or guard the route`,
       )
@@ -64,3 +75,5 @@ export function exposeContext(target: object, property: string, contextOf: () =>
   })
   if (!defined) throw new ConfigError(`"${property}" of the request belongs to somebody else: choose another contextProperty`)
 }
+
+type Exposed = 'contextProperty' | 'contextCanChange' | 'contextOf'

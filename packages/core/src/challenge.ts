@@ -35,6 +35,7 @@ export type RefusalCode =
   | 'delegation_too_long'
   | 'requirement_failed'
   | 'keys_unavailable'
+  | 'issuer_unavailable'
   | 'rule_unavailable'
   | 'audit_unavailable'
 
@@ -96,6 +97,7 @@ const ANSWERS: Readonly<Record<RefusalCode, Answer>> = {
   delegation_too_long: notThisActor('The lifetime of the delegated token is longer than is allowed'),
   requirement_failed: row(403, undefined, 'A requirement of this request is not met'),
   keys_unavailable: ourTrouble('The keys of the issuer are not available at the moment'),
+  issuer_unavailable: ourTrouble('The issuer of the token cannot be looked up at the moment'),
   rule_unavailable: ourTrouble('The rule for this request cannot be evaluated at the moment'),
   audit_unavailable: ourTrouble('The request cannot be recorded at the moment'),
 }

@@ -17,16 +17,25 @@ export { mayBecomeActor } from './delegation/may-act.js'
 export { type Party, partyKey, type UnknownParty } from './delegation/party.js'
 export { ApplicationError, AuthError, ConfigError } from './errors.js'
 export type { IssuerOptions } from './issuers/issuer.js'
+export type { IssuerKeyState, IssuerLookup } from './issuers/registry.js'
 export type { Fetch } from './keys/fetch-json.js'
 export type { JwkSet } from './keys/static-key-set.js'
 export { DEFAULT_LIMITS, type Limits } from './limits.js'
-export type { AuditOptions, ResourceServerOptions } from './options.js'
+export type { AuditOptions, DiscoveryOptions, ResourceServerOptions } from './options.js'
 export type { Hook } from './policy/hook.js'
 export type { PartyMatcher } from './policy/matcher.js'
 export type { PartyRequirement, Requirement } from './policy/requirement.js'
 export type { DelegationRule } from './policy/rule.js'
 export type { RequestView } from './request-view.js'
-export { type AuthenticateOptions, createResourceServer, type ResourceServer } from './resource-server.js'
+export { type AuthenticateOptions, createResourceServer, type KeyControl, type ResourceServer } from './resource-server.js'
+export type {
+  AuditFailureMessage,
+  DelegatedMessage,
+  KeysFetchMessage,
+  RefusalMessage,
+  TelemetryMessages,
+  VerificationMessage,
+} from './telemetry.js'
 export type { Algorithm } from './token/algorithms.js'
 export type { CredentialsSource } from './token/credentials.js'
 export type { JsonObject, JsonValue } from './token/json.js'

@@ -17,16 +17,48 @@ export interface Limits {
   readonly hookMilliseconds: number
   /** How long the answer's headers of a key set or metadata document may take, in milliseconds. */
   readonly fetchHeadersMilliseconds: number
-  /** How long the whole fetch of a key set or metadata document may take, in milliseconds. */
+  /** How long a fetch of keys may take as a whole, discovery included, in milliseconds: so long a request can wait. */
   readonly fetchTotalMilliseconds: number
   /** Largest key set or metadata document, in bytes read from the stream. */
   readonly fetchBytes: number
   /** Most keys in one set: each of them is imported. */
   readonly keys: number
-  /** How long a fetched key set is used before it is fetched again, in seconds. */
+  /** How long a fetched document is fresh where its server does not say (`Cache-Control`), in seconds. */
   readonly keysFreshSeconds: number
-  /** How long after a fetch an unknown key id cannot cause another one, in seconds. */
-  readonly unknownKeyCooldownSeconds: number
+  /** Shortest time for which a document is fresh, whatever its server says, in seconds: an issuer must not be asked on every call. */
+  readonly keysFreshLeastSeconds: number
+  /** Longest time for which a document is fresh, whatever its server says, in seconds: a removed key would work that long. */
+  readonly keysFreshMostSeconds: number
+  /** When a fresh key set is refreshed in the background, in percent of that time; up to a tenth of it earlier, so that not all ask at once. */
+  readonly keysRefreshPercent: number
+  /** Largest age of keys that prove direct calls while the issuer cannot be read, in seconds. Then 503. */
+  readonly keysStaleSeconds: number
+  /** The same for delegated calls, in seconds: an actor whose authority was taken away is the greater harm. */
+  readonly keysStaleDelegatedSeconds: number
+  /** Most fetches in a row, of one issuer, that unknown key ids can cause: they are anybody's text. */
+  readonly unknownKeyFetches: number
+  /** Seconds until unknown key ids can cause one more fetch, after {@link Limits.unknownKeyFetches}. */
+  readonly unknownKeyFetchSeconds: number
+  /** Most key ids of one issuer that are remembered as unknown. */
+  readonly unknownKeys: number
+  /** How long a key id is remembered as unknown, in seconds; a changed key set ends it. */
+  readonly unknownKeySeconds: number
+  /** How long a key id that is remembered as unknown cannot cause another fetch, in seconds: so long a new key can wait. */
+  readonly unknownKeyAgainSeconds: number
+  /** Longest pause after a first failed fetch, in seconds; it doubles with each further one. The pause itself is random. */
+  readonly backOffFirstSeconds: number
+  /** Longest pause after any failed fetch, in seconds. */
+  readonly backOffMostSeconds: number
+  /** Most issuers that are kept where `issuers` is a function: each of them holds keys. */
+  readonly issuers: number
+  /** How long an issuer that the function gave is used before the function is asked again, in seconds. */
+  readonly issuerSeconds: number
+  /** How long the function may take to answer, in milliseconds. */
+  readonly issuerLookupMilliseconds: number
+  /** Most values of `iss` that are remembered as unknown; they are anybody's text, and never take the place of an issuer. */
+  readonly unknownIssuers: number
+  /** How long an `iss` is remembered as unknown, in seconds: so long a new tenant can wait. */
+  readonly unknownIssuerSeconds: number
   /** What a caller is told to wait when our side is in trouble (`Retry-After`), in seconds. */
   readonly retryAfterSeconds: number
 }
@@ -44,7 +76,23 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   fetchBytes: 256 * 1024,
   keys: 64,
   keysFreshSeconds: 600,
-  unknownKeyCooldownSeconds: 5,
+  keysFreshLeastSeconds: 60,
+  keysFreshMostSeconds: 3600,
+  keysRefreshPercent: 80,
+  keysStaleSeconds: 3600,
+  keysStaleDelegatedSeconds: 900,
+  unknownKeyFetches: 3,
+  unknownKeyFetchSeconds: 5,
+  unknownKeys: 1024,
+  unknownKeySeconds: 60,
+  unknownKeyAgainSeconds: 5,
+  backOffFirstSeconds: 1,
+  backOffMostSeconds: 60,
+  issuers: 1000,
+  issuerSeconds: 300,
+  issuerLookupMilliseconds: 2000,
+  unknownIssuers: 1000,
+  unknownIssuerSeconds: 60,
   retryAfterSeconds: 5,
 })
 

@@ -42,66 +42,111 @@ interface NodeHttp2Stream {
 }
 
 /** What only a framework knows about a request. */
-export interface FrameworkView {
+export interface FrameworkView<R = unknown> {
   /** The framework's own object. */
-  readonly raw: unknown
+  readonly raw: R
   /** The target as it was received: frameworks shorten `url` inside a mounted application. */
   readonly originalUrl: string
   /** The method as it was received, where a method-override middleware has kept it. */
   readonly originalMethod: string | undefined
   /** Asked again on every use: a framework matches its route after `authenticate()`. */
-  readonly route: () => string | null
+  readonly routeOf: (raw: R) => string | null
 }
 
 /** A request view over Node's own request. */
-export function nodeRequestView(request: NodeRequest, framework: FrameworkView): RequestView {
-  // The raw lines of HTTP/2 hold the method too; `headers` does not do, since overriding the method changes it there.
-  const wire = fieldLines(request.rawHeaders, ':method')[0] ?? framework.originalMethod ?? request.method ?? ''
-  return {
-    get method() {
-      return request.method ?? ''
-    },
-    wireMethod: wire,
-    url: framework.originalUrl,
-    path: pathOf(framework.originalUrl),
-    get route() {
-      return framework.route()
-    },
-    // From the raw lines: Node keeps only the first of several `Authorization` fields in `headers`.
-    authorization: fieldLines(request.rawHeaders, 'authorization'),
-    header(name) {
-      const value = request.headers[name.toLowerCase()]
-      return typeof value === 'string' ? value : (value?.join(', ') ?? null)
-    },
-    peer: request.socket?.remoteAddress ?? null,
-    raw: framework.raw,
+export function nodeRequestView<R>(request: NodeRequest, framework: FrameworkView<R>): RequestView {
+  return new NodeRequestView(request, framework)
+}
+
+/** Reads what it is asked for, when it is asked: most requests are asked for one field. */
+class NodeRequestView<R> implements RequestView {
+  readonly wireMethod: string
+  readonly #request: NodeRequest
+  readonly #framework: FrameworkView<R>
+  #authorization: readonly string[] | null = null
+  #peer: string | null | undefined = undefined
+
+  constructor(request: NodeRequest, framework: FrameworkView<R>) {
+    this.#request = request
+    this.#framework = framework
+    this.wireMethod = wireMethodOf(request.rawHeaders) ?? framework.originalMethod ?? request.method ?? ''
   }
+
+  get method(): string {
+    return this.#request.method ?? ''
+  }
+
+  get url(): string {
+    return this.#framework.originalUrl
+  }
+
+  get path(): string {
+    return pathOf(this.#framework.originalUrl)
+  }
+
+  get route(): string | null {
+    const { routeOf, raw } = this.#framework
+    return routeOf(raw)
+  }
+
+  get authorization(): readonly string[] {
+    // From the raw lines: Node keeps only the first of several `Authorization` fields in `headers`.
+    this.#authorization ??= fieldLines(this.#request.rawHeaders, 'authorization')
+    return this.#authorization
+  }
+
+  header(name: string): string | null {
+    const value = this.#request.headers[name.toLowerCase()]
+    return typeof value === 'string' ? value : (value?.join(', ') ?? null)
+  }
+
+  /** Read once: a socket that was closed meanwhile has no peer any more. */
+  get peer(): string | null {
+    if (this.#peer === undefined) this.#peer = this.#request.socket?.remoteAddress ?? null
+    return this.#peer
+  }
+
+  get raw(): unknown {
+    return this.#framework.raw
+  }
+}
+
+/** The raw lines of HTTP/2 hold the method, first of all; `headers` does not do, since overriding the method changes it there. */
+function wireMethodOf(rawHeaders: readonly string[]): string | undefined {
+  return rawHeaders[0]?.startsWith(':') ? fieldLines(rawHeaders, ':method')[0] : undefined
 }
 
 /** A response view over Node's own response. */
 export function nodeResponseView(response: NodeResponse): ResponseView {
   const { stream } = response
-  return stream === undefined ? http1View(response) : http2View(response, stream)
+  return stream === undefined ? new Http1ResponseView(response) : new Http2ResponseView(response, stream)
 }
 
-function http1View(response: NodeResponse): ResponseView {
-  return {
-    get status() {
-      return response.statusCode
-    },
-    get ended() {
-      return response.writableFinished || response.destroyed === true
-    },
-    onEnd(listener) {
-      let told = false
-      const tell = (finished: boolean) => {
-        if (told) return
-        told = true
-        listener(finished)
-      }
-      response.once('finish', () => tell(true))
-      response.once('close', () => tell(response.writableFinished))
-    },
+class Http1ResponseView implements ResponseView {
+  readonly #response: NodeResponse
+
+  constructor(response: NodeResponse) {
+    this.#response = response
+  }
+
+  get status(): number {
+    return this.#response.statusCode
+  }
+
+  get ended(): boolean {
+    return this.#response.writableFinished || this.#response.destroyed === true
+  }
+
+  onEnd(listener: (finished: boolean) => void): void {
+    const response = this.#response
+    let told = false
+    const tell = (finished: boolean) => {
+      if (told) return
+      told = true
+      listener(finished)
+    }
+    response.once('finish', () => tell(true))
+    response.once('close', () => tell(response.writableFinished))
   }
 }
 
@@ -109,24 +154,33 @@ function http1View(response: NodeResponse): ResponseView {
  * The compatibility API of HTTP/2 tells `finish` for aborted responses too, and calls an answer to HEAD finished before it
  * has begun: only the stream knows.
  */
-function http2View(response: NodeResponse, stream: NodeHttp2Stream): ResponseView {
-  return {
-    get status() {
-      return response.statusCode
-    },
-    get ended() {
-      return stream.closed || stream.destroyed
-    },
-    onEnd(listener) {
-      stream.once('close', () => listener(response.writableEnded && (stream.rstCode ?? 0) === 0))
-    },
+class Http2ResponseView implements ResponseView {
+  readonly #response: NodeResponse
+  readonly #stream: NodeHttp2Stream
+
+  constructor(response: NodeResponse, stream: NodeHttp2Stream) {
+    this.#response = response
+    this.#stream = stream
+  }
+
+  get status(): number {
+    return this.#response.statusCode
+  }
+
+  get ended(): boolean {
+    return this.#stream.closed || this.#stream.destroyed
+  }
+
+  onEnd(listener: (finished: boolean) => void): void {
+    this.#stream.once('close', () => listener(this.#response.writableEnded && (this.#stream.rstCode ?? 0) === 0))
   }
 }
 
 function fieldLines(rawHeaders: readonly string[], name: string): readonly string[] {
   const lines: string[] = []
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    if (rawHeaders[at]?.toLowerCase() === name) lines.push(rawHeaders[at + 1] ?? '')
+    const field = rawHeaders[at]
+    if (field?.length === name.length && field.toLowerCase() === name) lines.push(rawHeaders[at + 1] ?? '')
   }
   return lines
 }

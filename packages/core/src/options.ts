@@ -1,9 +1,11 @@
 import type { AuditSettings, RecordPolicy } from './audit/recorder.js'
 import { type AuditSink, sinkAt } from './audit/sink.js'
-import { functionAt, integerAt, listAt, type Members, membersOf, optional, stringAt, wordAt } from './config-shape.js'
+import { booleanAt, functionAt, integerAt, listAt, type Members, membersOf, optional, stringAt, wordAt } from './config-shape.js'
 import { ConfigError } from './errors.js'
-import { type Issuer, type IssuerOptions, resolveIssuer } from './issuers/issuer.js'
+import { type Issuer, type IssuerEnvironment, type IssuerOptions, resolveIssuer } from './issuers/issuer.js'
+import { AskedIssuers, type IssuerLookup, type IssuerRegistry, ListedIssuers } from './issuers/registry.js'
 import type { Fetch } from './keys/fetch-json.js'
+import { publicAddressesOnly } from './keys/private-address.js'
 import {
   DEFAULT_AUDIT_TIMEOUT_MILLISECONDS,
   DEFAULT_CACHE_BYTES,
@@ -14,7 +16,8 @@ import {
   MAX_CACHE_ENTRIES,
   MAX_CLOCK_TOLERANCE_SECONDS,
 } from './limits.js'
-import { type CompiledRule, compileRules, type DelegationRule, type KnownIssuers } from './policy/rule.js'
+import { createDecider, type Decide } from './policy/decide.js'
+import { compileRules, type DelegationRule, type KnownIssuers } from './policy/rule.js'
 import type { CredentialsSource } from './token/credentials.js'
 import type { CacheOptions } from './token/verified-cache.js'
 
@@ -33,10 +36,22 @@ export interface AuditOptions {
   readonly timeoutMilliseconds?: number
 }
 
+/** How keys are discovered where `issuers` is a function. */
+export interface DiscoveryOptions {
+  /**
+   * Let discovered URLs lead to private, link-local and loopback addresses, and plain http to loopback. Without it they are
+   * refused after their host is resolved: a tenant's metadata must not make this server ask its own neighbours. Default `false`.
+   */
+  readonly allowPrivateAddresses?: boolean
+}
+
 /** Options of a resource server. Validated once, when the server is created. */
 export interface ResourceServerOptions {
-  /** The authorization servers that this API trusts. */
-  readonly issuers: readonly IssuerOptions[]
+  /**
+   * The authorization servers that this API trusts; or, for many tenants, a function that looks one up in a list of the
+   * application's own. Its argument is anybody's text: options that are made from it trust everybody.
+   */
+  readonly issuers: readonly IssuerOptions[] | IssuerLookup
   /** Who may act for whom. Without rules every delegated call is refused. */
   readonly delegation?: readonly DelegationRule[]
   /** `report`: refusals made by rules are recorded as `would_refuse` and the call goes on; creation warns of it. Default `enforce`. */
@@ -55,6 +70,10 @@ export interface ResourceServerOptions {
   readonly limits?: Partial<Limits>
   /** Bounds of the verified-token cache; `false`: none. */
   readonly cache?: CacheOptions | false
+  /** Fetch the keys of all configured issuers at once, rather than with the first request. Default `false`. See `ready()`. */
+  readonly warmUp?: boolean
+  /** How keys are discovered where `issuers` is a function. */
+  readonly discovery?: DiscoveryOptions
   /** Fetches key sets and metadata. Default: the standard `fetch`. */
   readonly fetch?: Fetch
   /** The clock, in milliseconds since the epoch; for tests. Default `Date.now`. */
@@ -72,15 +91,18 @@ const MEMBERS = [
   'clockToleranceSeconds',
   'limits',
   'cache',
+  'warmUp',
+  'discovery',
   'fetch',
   'now',
 ] as const satisfies readonly (keyof ResourceServerOptions)[]
 
 /** Options, resolved and frozen: everything that can be prepared before a request. */
 export interface Settings {
-  readonly issuers: ReadonlyMap<string, Issuer>
+  readonly issuers: IssuerRegistry
   readonly knownIssuers: KnownIssuers
-  readonly rules: readonly CompiledRule[]
+  /** Asks the delegation rules. */
+  readonly decide: Decide
   readonly mode: 'enforce' | 'report'
   readonly audit: AuditSettings
   readonly credentialsFrom: CredentialsSource | null
@@ -89,6 +111,7 @@ export interface Settings {
   readonly clockToleranceSeconds: number
   readonly limits: Limits
   readonly cache: { readonly maxEntries: number; readonly maxBytes: number } | null
+  readonly warmUp: boolean
   readonly now: () => number
 }
 
@@ -100,18 +123,14 @@ export function resolveOptions(options: unknown): Settings {
   const now = optional(members, 'now', where, functionAt<() => number>, Date.now)
   const fetch = optional(members, 'fetch', where, functionAt<Fetch>, globalThis.fetch)
 
-  const issuers = resolveIssuers(members['issuers'], { limits, now, fetch })
-  const knownIssuers: KnownIssuers = {
-    names: new Set(issuers.keys()),
-    several: issuers.size > 1,
-    scopesAreWords: [...issuers.values()].every(writesWords),
-  }
+  const allowPrivate = optional(members, 'discovery', where, allowPrivateAt, null)
+  const { issuers, knownIssuers } = resolveIssuers(members['issuers'], { limits, now, fetch, random: Math.random }, allowPrivate)
   const rules = optional(members, 'delegation', where, (value) => compileRules(value, knownIssuers), [])
   const mode = optional(members, 'mode', where, (value, at) => wordAt(value, at, ['enforce', 'report']), 'enforce' as const)
   return Object.freeze({
     issuers,
     knownIssuers,
-    rules,
+    decide: createDecider(rules),
     mode,
     audit: resolveAudit(members, rules.length > 0 || mode === 'report'),
     credentialsFrom: optional(members, 'credentials', where, credentialsAt, null),
@@ -126,12 +145,42 @@ export function resolveOptions(options: unknown): Settings {
     ),
     limits,
     cache: optional(members, 'cache', where, cacheAt, { maxEntries: DEFAULT_CACHE_ENTRIES, maxBytes: DEFAULT_CACHE_BYTES }),
+    warmUp: optional(members, 'warmUp', where, booleanAt, false),
     now,
   })
 }
 
-function resolveIssuers(value: unknown, environment: Parameters<typeof resolveIssuer>[2]): ReadonlyMap<string, Issuer> {
-  if (!Array.isArray(value) || value.length === 0) throw new ConfigError('issuers must be a non-empty list of issuer options')
+type Environment = Omit<IssuerEnvironment, 'keepFresh' | 'screen'>
+
+/** @param allowPrivate `null`: not said */
+function resolveIssuers(
+  value: unknown,
+  common: Environment,
+  allowPrivate: boolean | null,
+): { readonly issuers: IssuerRegistry; readonly knownIssuers: KnownIssuers } {
+  if (typeof value === 'function') {
+    const environment = { ...common, keepFresh: false, screen: allowPrivate ? null : publicAddressesOnly() }
+    return {
+      issuers: new AskedIssuers(functionAt<IssuerLookup>(value, 'issuers'), environment),
+      knownIssuers: { names: null, several: true, scopesAreWords: true },
+    }
+  }
+  if (allowPrivate !== null) throw new ConfigError('discovery.allowPrivateAddresses is only asked where issuers is a function')
+  const issuers = listIssuers(value, { ...common, keepFresh: true, screen: null })
+  return {
+    issuers: new ListedIssuers(issuers),
+    knownIssuers: {
+      names: new Set(issuers.keys()),
+      several: issuers.size > 1,
+      scopesAreWords: [...issuers.values()].every(writesWords),
+    },
+  }
+}
+
+function listIssuers(value: unknown, environment: IssuerEnvironment): ReadonlyMap<string, Issuer> {
+  if (!Array.isArray(value) || value.length === 0) {
+    throw new ConfigError('issuers must be a non-empty list of issuer options, or a function that looks them up')
+  }
   const issuers = new Map<string, Issuer>()
   Array.from(value).forEach((options: unknown, index) => {
     const issuer = resolveIssuer(options, `issuers[${index}]`, environment)
@@ -139,6 +188,10 @@ function resolveIssuers(value: unknown, environment: Parameters<typeof resolveIs
     issuers.set(issuer.issuer, issuer)
   })
   return issuers
+}
+
+function allowPrivateAt(value: unknown, where: string): boolean {
+  return optional(membersOf(value, where, ['allowPrivateAddresses']), 'allowPrivateAddresses', where, booleanAt, false)
 }
 
 function resolveAudit(members: Members, needed: boolean): AuditSettings {
@@ -203,7 +256,12 @@ function limitsAt(value: unknown, where: string): Limits {
   for (const [name, limit] of Object.entries(members)) {
     integerAt(limit, `${where}.${name}`, 1, name.endsWith('Milliseconds') ? LONGEST_TIMER_MILLISECONDS : Number.MAX_SAFE_INTEGER)
   }
-  return Object.freeze({ ...DEFAULT_LIMITS, ...(members as Partial<Limits>) })
+  const limits = Object.freeze({ ...DEFAULT_LIMITS, ...(members as Partial<Limits>) })
+  if (limits.keysFreshLeastSeconds > limits.keysFreshMostSeconds) {
+    throw new ConfigError(`${where}.keysFreshLeastSeconds is greater than keysFreshMostSeconds`)
+  }
+  if (limits.keysRefreshPercent > 100) throw new ConfigError(`${where}.keysRefreshPercent is greater than 100`)
+  return limits
 }
 
 function cacheAt(value: unknown, where: string): Settings['cache'] {

@@ -1,18 +1,22 @@
-import type { AuditResult, AuditStage } from './audit/event.js'
+import type { AuditResult } from './audit/event.js'
 import { createRecorder } from './audit/recorder.js'
 import type { RefusalCode } from './challenge.js'
 import { booleanAt, membersOf, optional } from './config-shape.js'
 import { type AuthContext, admitted, type DelegatedContext, isDelegated } from './delegation/context.js'
 import { ApplicationError, AuthError, ConfigError } from './errors.js'
+import type { IssuerKeyState } from './issuers/registry.js'
+import { createMarks } from './marks.js'
 import { type ResourceServerOptions, resolveOptions } from './options.js'
-import { admitsMethod, decide } from './policy/decide.js'
+import { admitsMethod } from './policy/decide.js'
 import { askHook } from './policy/hook.js'
 import { type CompiledRequirement, compileRequirement, judgeRequirement, type Requirement } from './policy/requirement.js'
 import type { RequestView, ResponseView } from './request-view.js'
-import { readCredentials } from './token/credentials.js'
+import { delegatedChannel, refusalChannel, verificationChannel } from './telemetry.js'
+import { andThen, attempt, type Eventual, orRejected } from './thenable.js'
+import { isBearerToken, readCredentials } from './token/credentials.js'
 import { VerifiedCache } from './token/verified-cache.js'
-import { createVerifier, isRefused, type ProvenToken } from './verifier.js'
-import { createVisit, createVisitLog, type Passage, type RefusalRecord, type Visit } from './visit.js'
+import { createVerifier, isRefused, type ProvenToken, type RefusedToken } from './verifier.js'
+import { createVisit, createVisitLog, type Passage, type RefusalRecord, type RefusalStage, type Visit } from './visit.js'
 
 /** One request and its response, as an adapter shows them. */
 export interface Exchange {
@@ -34,26 +38,53 @@ export interface AuthenticateOptions {
 export interface ResourceServer {
   /**
    * Verifies, binds, applies the rules and records. After it no delegated call exists that no rule admitted and no sink accepted.
-   * @returns a step; it throws {@link AuthError} for a refusal
+   * @returns a step; it answers at once where nothing has to be waited for, and refuses with a promise rejected by {@link AuthError}
    */
-  authenticate(options?: AuthenticateOptions): (exchange: Exchange) => Promise<Passage>
+  authenticate(options?: AuthenticateOptions): (exchange: Exchange) => Eventual<Passage>
   /**
    * A route's requirement. Reads the server's own record of the request, never a property of it.
-   * @returns a step; it throws {@link AuthError} for a refusal and {@link ConfigError} where `authenticate()` did not run
+   * @returns a step; it answers at once where nothing has to be waited for, and refuses with a promise rejected by
+   *   {@link AuthError}; by {@link ConfigError} where `authenticate()` did not run
    */
-  guard(...requirement: readonly [] | readonly [requirement: Requirement]): (key: object) => Promise<void>
+  guard(...requirement: readonly [] | readonly [requirement: Requirement]): (key: object) => Eventual<void>
   /** The context; `null` only for an anonymous call that `optional` let in. Throws {@link ConfigError} where there is no record. */
   contextOf(key: object): AuthContext | null
   /** The context of a delegated call; throws {@link ConfigError} for any other. */
   delegatedContextOf(key: object): DelegatedContext
   /** Proof and context of a token, without rules, requirement or record. Throws {@link AuthError}. */
   verify(token: string): Promise<AuthContext>
-  /** Flushes and closes the sinks, and waits for them without a limit of its own; tells of lost events not yet told. */
+  /**
+   * Resolves when every configured issuer has keys that can prove signatures, fetching those that are missing; rejects with
+   * {@link AuthError} `keys_unavailable` where one could not be read now. For readiness probes, which ask again by themselves.
+   * Where `issuers` is a function there is none to wait for.
+   */
+  ready(): Promise<void>
+  /** The keys of the issuers: for emergencies, and for people who look. */
+  readonly keys: KeyControl
+  /** Flushes and closes the sinks, and waits for them without a limit of its own; tells of lost events not yet told. Stops timers. */
   close(): Promise<void>
   /** Whether an adapter answers refusals itself, or hands them to its framework. */
   readonly refusals: 'respond' | 'forward'
   /** Name of the context on the framework's request. */
   readonly contextProperty: string
+  /** Whether a guard can still change the context of an admitted call, as it does in `report` mode. */
+  readonly contextCanChange: boolean
+}
+
+/** What can be done about an issuer's keys by hand. All of them throw {@link ConfigError} for an issuer that is not configured. */
+export interface KeyControl {
+  /**
+   * Reads an issuer's keys anew, beginning now: what it has removed proves nothing from then on. Rejects with {@link AuthError}
+   * `keys_unavailable` where they cannot be read; the keys known before then stay.
+   */
+  refresh(issuer: string): Promise<void>
+  /**
+   * Drops an issuer's keys and its verified tokens: every token of it is answered 503 until a set is read that was asked for after
+   * this. Keys that are configured come back with {@link KeyControl.refresh}. Where `issuers` is a function, it is asked again.
+   */
+  evict(issuer: string): void
+  /** The keys of every issuer that is known now. */
+  state(): readonly IssuerKeyState[]
 }
 
 /**
@@ -62,26 +93,31 @@ export interface ResourceServer {
  */
 export function createResourceServer(options: ResourceServerOptions): ResourceServer {
   const settings = resolveOptions(options)
-  const { limits, now } = settings
+  const { limits, now, issuers } = settings
   const cache =
     settings.cache === null ? null : new VerifiedCache<ProvenToken>(settings.cache.maxEntries, settings.cache.maxBytes)
   const verifier = createVerifier({ ...settings, cache })
   const recorder = createRecorder(settings.audit, now)
   const log = createVisitLog(recorder, now)
-  const visits = new WeakMap<object, Visit>()
+  const visits = createMarks<Visit>()
   if (settings.mode === 'report') {
     process.emitWarning("behalf: mode 'report' lets calls through that no delegation rule admits", { code: 'BEHALF_REPORT_MODE' })
   }
 
+  if (settings.warmUp) ready().catch(() => {}) // requests and probes ask again
+
   /** A request's way up to its handler; the picture in `docs/architecture.md`. */
-  async function admit(visit: Visit, response: ResponseView, anonymousToo: boolean): Promise<Passage> {
+  function admit(visit: Visit, response: ResponseView, anonymousToo: boolean): Eventual<Passage> {
     const note: Note = (stage, error, details) => log.refused(visit, stage, error, details)
     const token = readToken(visit, note)
     if (token === null) return admitAnonymous(visit, anonymousToo)
-    visit.proven = await verify(token, note)
-    bind(visit.proven, note)
-    await applyRules(visit, visit.proven)
-    return record(visit, response)
+    const recalled = verifier.recall(token)
+    if (recalled === undefined) checkShape(token, note)
+    return andThen(verify(token, recalled, note), (proven) => {
+      visit.proven = proven
+      bind(proven, note)
+      return andThen(applyRules(visit, proven), () => record(visit, response))
+    })
   }
 
   function readToken({ view }: Visit, note: Note): string | null {
@@ -90,6 +126,10 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     } catch (error) {
       throw error instanceof AuthError ? refuse(note, 'credentials', error) : new ApplicationError(error)
     }
+  }
+
+  function checkShape(token: string, note: Note): void {
+    if (!isBearerToken(token)) throw refuse(note, 'credentials', new AuthError('credentials_malformed'))
   }
 
   function admitAnonymous(visit: Visit, anonymousToo: boolean): Passage {
@@ -103,12 +143,25 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
   }
 
   /** Proof, and what can have changed under it since: a cache hit skips the proof, never the rest. */
-  async function verify(token: string, note: Note): Promise<ProvenToken> {
-    const proven = await verifier.prove(token)
-    if (isRefused(proven)) throw refuse(note, 'verify', proven.error, proven)
-    const refusal = await verifier.stillGood(proven)
-    if (refusal !== null) throw refuse(note, 'verify', refusal.error, refusal)
-    return proven
+  function verify(token: string, recalled: ProvenToken | undefined, note: Note): Eventual<ProvenToken> {
+    const answer = verificationChannel.heard ? measured(token, recalled) : verifier.verify(token, recalled)
+    return andThen(answer, (proven) => {
+      if (isRefused(proven)) throw refuse(note, 'verify', proven.error, proven)
+      return proven
+    })
+  }
+
+  function measured(token: string, recalled: ProvenToken | undefined): Eventual<ProvenToken | RefusedToken> {
+    const started = performance.now()
+    return andThen(verifier.verify(token, recalled), (proven) => {
+      verificationChannel.publish({
+        reason: isRefused(proven) ? proven.error.code : null,
+        cache: cache === null ? 'off' : proven === recalled ? 'hit' : 'miss',
+        issuer: isRefused(proven) ? proven.evidence.issuer : proven.issuer.issuer,
+        durationMilliseconds: performance.now() - started,
+      })
+      return proven
+    })
   }
 
   /** A token that is bound to its sender (RFC 7800 3.1) must not pass as a bearer token: no proof of possession is checked yet. */
@@ -117,64 +170,81 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
   }
 
   /** Direct calls need no rule. In `report` mode a refusal made by the rules becomes a note, and the call goes on. */
-  async function applyRules(visit: Visit, { context }: ProvenToken): Promise<void> {
+  function applyRules(visit: Visit, { context }: ProvenToken): Eventual<void> {
     visit.context = context
     if (!isDelegated(context)) return
-    const { refusal, rule, context: narrowed } = await decide(settings.rules, context, visit.view, limits.hookMilliseconds)
-    const name = rule?.id ?? null
-    if (refusal === null) {
-      visit.context = narrowed
-      visit.rule = rule
-      visit.admission = { decision: 'allow', reason: null, rule: name }
-      return
-    }
-    if (settings.mode === 'enforce') {
-      const error = errorOf(refusal)
-      log.refused(visit, 'rules', error, { context, rule: name })
-      throw error
-    }
-    visit.context = admitted(context, { rule: null, scopes: context.scopes, wouldRefuse: refusal })
-    visit.admission = { decision: 'would_refuse', reason: refusal, rule: name }
+    return andThen(settings.decide(context, visit.view, limits.hookMilliseconds), (decision) => {
+      const { refusal, rule, context: narrowed } = decision
+      const name = rule?.id ?? null
+      tellDelegated(context, name, refusal)
+      if (refusal === null) {
+        visit.context = narrowed
+        visit.rule = rule
+        visit.admission = { decision: 'allow', reason: null, rule: name }
+        return
+      }
+      if (settings.mode === 'enforce') {
+        const error = errorOf(refusal)
+        log.refused(visit, 'rules', error, { context, rule: name })
+        throw error
+      }
+      visit.context = admitted(context, { rule: null, scopes: context.scopes, wouldRefuse: refusal })
+      visit.admission = { decision: 'would_refuse', reason: refusal, rule: name }
+    })
+  }
+
+  function tellDelegated({ kind }: DelegatedContext, rule: string | null, reason: RefusalCode | null): void {
+    if (!delegatedChannel.heard) return
+    const decision = reason === null ? 'allow' : settings.mode === 'enforce' ? 'refuse' : 'would_refuse'
+    delegatedChannel.publish({ kind, rule, decision, reason })
   }
 
   /** The decision is accepted by the sinks before the handler runs; then the response's end brings the one outcome. */
-  async function record(visit: Visit, response: ResponseView): Promise<Passage> {
-    const recorded = log.wants(visit)
-    if (recorded && !(await accepted(visit, 'rules'))) {
-      log.ended(visit, 'not_run', null) // a sink may have taken the decision, or take it yet
-      throw errorOf('audit_unavailable')
+  function record(visit: Visit, response: ResponseView): Eventual<Passage> {
+    if (!log.wants(visit)) {
+      visit.state = 'admitted'
+      return 'go_on'
     }
-    visit.state = 'admitted'
-    if (!recorded) return 'go_on'
-    if (response.ended) {
-      log.ended(visit, 'not_run', null)
-      return 'client_gone'
-    }
-    response.onEnd((finished) => {
-      const { status } = response
-      log.ended(visit, resultOf(visit, finished, status), status)
+    return andThen(accepted(visit, 'rules'), (isAccepted) => {
+      if (!isAccepted) {
+        log.ended(visit, 'not_run', null) // a sink may have taken the decision, or take it yet
+        const error = errorOf('audit_unavailable')
+        if (refusalChannel.heard) refusalChannel.publish({ code: error.code, status: error.status, stage: 'rules' })
+        throw error
+      }
+      visit.state = 'admitted'
+      if (response.ended) {
+        log.ended(visit, 'not_run', null)
+        return 'client_gone'
+      }
+      response.onEnd((finished) => {
+        const { status } = response
+        log.ended(visit, resultOf(visit, finished, status), status)
+      })
+      return 'go_on'
     })
-    return 'go_on'
   }
 
   /** Whether a call may go on, as far as its record is concerned. */
-  async function accepted(visit: Visit, stage: 'rules' | 'requirement'): Promise<boolean> {
-    return (await log.admitted(visit, stage)) || settings.audit.unrecorded === 'allow'
+  function accepted(visit: Visit, stage: 'rules' | 'requirement'): Eventual<boolean> {
+    return andThen(log.admitted(visit, stage), (isAccepted) => isAccepted || settings.audit.unrecorded === 'allow')
   }
 
   /** Why a requirement refuses a visit, or `null`. In `report` mode what a rule's limits refuse is recorded, and relaxed. */
-  async function judge(visit: Visit, context: AuthContext, requirement: CompiledRequirement): Promise<RefusalCode | null> {
-    let current = context
-    let refusal = judgeMethod(visit) ?? judgeRequirement(requirement, current)
-    if (refusal !== null && MADE_BY_RULES.has(refusal) && settings.mode === 'report' && isDelegated(current)) {
-      const relaxed = await relax(visit, current, refusal)
-      if (relaxed === null) return 'audit_unavailable'
-      current = relaxed
-      refusal = judgeRequirement(requirement, current)
-    }
-    if (refusal !== null || requirement.check === null) return refusal
-    const answer = await askHook(requirement.check, current, visit.view, limits.hookMilliseconds)
-    return answer === 'yes' ? null : answer === 'no' ? 'requirement_failed' : 'rule_unavailable'
+  function judge(visit: Visit, context: AuthContext, requirement: CompiledRequirement): Eventual<RefusalCode | null> {
+    const refusal = judgeMethod(visit) ?? judgeRequirement(requirement, context)
+    if (refusal === null) return askCheck(visit, context, requirement)
+    if (settings.mode !== 'report' || !MADE_BY_RULES.has(refusal) || !isDelegated(context)) return refusal
+    return andThen(relax(visit, context, refusal), (relaxed) =>
+      relaxed === null ? 'audit_unavailable' : (judgeRequirement(requirement, relaxed) ?? askCheck(visit, relaxed, requirement)),
+    )
+  }
+
+  function askCheck({ view }: Visit, context: AuthContext, { check }: CompiledRequirement): Eventual<RefusalCode | null> {
+    if (check === null) return null
+    return andThen(askHook(check, context, view, limits.hookMilliseconds), (answer) =>
+      answer === 'yes' ? null : answer === 'no' ? 'requirement_failed' : 'rule_unavailable',
+    )
   }
 
   /** A method-override middleware may have run since the rule was asked. */
@@ -186,25 +256,76 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
    * Makes the call one that no rule admits as it is, for its handler, its guards and its outcome: once that is recorded.
    * @returns the relaxed context; `null` where the sinks did not accept that, and everything stays as it was
    */
-  async function relax(visit: Visit, context: DelegatedContext, reason: RefusalCode): Promise<DelegatedContext | null> {
+  function relax(visit: Visit, context: DelegatedContext, reason: RefusalCode): Eventual<DelegatedContext | null> {
     const scopes = visit.proven?.context.scopes ?? context.scopes
     const relaxed = admitted(context, { rule: null, scopes, wouldRefuse: reason })
-    const after: Visit = {
-      ...visit,
-      context: relaxed,
-      rule: null,
-      admission: { decision: 'would_refuse', reason, rule: visit.admission.rule },
-    }
-    if (!(await accepted(after, 'requirement'))) return null
-    visit.context = after.context
-    visit.rule = after.rule
-    visit.admission = after.admission
-    return relaxed
+    const admission = { decision: 'would_refuse', reason, rule: visit.admission.rule } as const
+    const after: Visit = { ...visit, requestId: visit.requestId, context: relaxed, rule: null, admission }
+    return andThen(accepted(after, 'requirement'), (isAccepted) => {
+      if (!isAccepted) return null
+      visit.context = relaxed
+      visit.rule = null
+      visit.admission = admission
+      tellDelegated(context, admission.rule, reason)
+      return relaxed
+    })
   }
 
   function errorOf(code: RefusalCode, scopes: readonly string[] = []): AuthError {
     const ourTrouble = code === 'rule_unavailable' || code === 'audit_unavailable'
     return new AuthError(code, { scopes, ...(ourTrouble && { retryAfterSeconds: limits.retryAfterSeconds }) })
+  }
+
+  /** Nothing is done twice; but a place that takes nobody anonymous must not rely on one that does. */
+  function passAgain(visit: Visit, anonymousToo: boolean): Eventual<Passage> {
+    return andThen(visit.passage, (passage) => {
+      if (visit.state === 'anonymous') admitAnonymous(visit, anonymousToo)
+      return passage
+    })
+  }
+
+  /** Takes note that a request's way ended here. Frameworks take a falsy error for none, and a text for a command. */
+  function refused(visit: Visit, error: unknown): Error {
+    const failure = error instanceof Error ? error : new ApplicationError(error)
+    visit.state = 'refused'
+    visit.failure = failure
+    return failure
+  }
+
+  async function ready(): Promise<void> {
+    if (settings.knownIssuers.names === null) return // one tenant's trouble is not the API's
+    await Promise.all([...issuers.known()].map(async ({ keys }) => keys.within(limits.keysStaleSeconds)))
+  }
+
+  const keys: KeyControl = {
+    async refresh(issuer) {
+      const found = await issuers.find(issuerNamed(issuer))
+      await found.keys.refresh()
+    },
+    evict(issuer) {
+      const name = issuerNamed(issuer)
+      for (const known of issuers.known()) if (known.issuer === name) known.keys.evict()
+      issuers.forget(name)
+      verifier.forget(name)
+    },
+    state: () => Object.freeze([...issuers.known()].map(({ issuer, keys: set }) => Object.freeze({ issuer, ...set.state() }))),
+  }
+
+  function issuerNamed(issuer: string): string {
+    if (settings.knownIssuers.names?.has(issuer) === false) throw new ConfigError(`no issuer is configured as "${issuer}"`)
+    return issuer
+  }
+
+  function require(visit: Visit, requirement: CompiledRequirement): Eventual<void> {
+    const { context } = visit
+    return andThen(context === null ? 'credentials_missing' : judge(visit, context, requirement), (refusal) => {
+      if (refusal === null) return
+      const { scopes, anyScope } = requirement
+      const error = errorOf(refusal, refusal === 'scope_insufficient' ? [...scopes, ...anyScope] : [])
+      visit.guardStatus = error.status
+      log.refused(visit, 'requirement', error, { context: visit.context, rule: visit.admission.rule })
+      throw error
+    })
   }
 
   function visitOf(key: object): Visit {
@@ -221,26 +342,21 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
   return {
     refusals: settings.refusals,
     contextProperty: settings.contextProperty,
+    contextCanChange: settings.mode === 'report',
 
     authenticate(authenticateOptions = {}) {
       const members = membersOf(authenticateOptions, 'authenticate()', ['optional'])
       const anonymousToo = optional(members, 'optional', 'authenticate()', booleanAt, false)
-      return async ({ key, request, response }) => {
+      return ({ key, request, response }) => {
         const earlier = visits.get(key)
-        if (earlier !== undefined) {
-          const passage = await earlier.passage
-          // Nothing is done twice; but a place that takes nobody anonymous must not rely on one that does.
-          if (earlier.state === 'anonymous') admitAnonymous(earlier, anonymousToo)
-          return passage
-        }
+        if (earlier !== undefined) return orRejected(() => passAgain(earlier, anonymousToo))
         const visit = createVisit(request, now())
-        visits.set(key, visit)
-        visit.passage = admit(visit, response, anonymousToo).catch((error: unknown) => {
-          visit.state = 'refused'
-          // Frameworks take a falsy error for none, and a text for a command.
-          visit.failure = error instanceof Error ? error : new ApplicationError(error)
-          throw visit.failure
-        })
+        visits.put(key, visit)
+        visit.passage = attempt(
+          () => admit(visit, response, anonymousToo),
+          (passage) => passage,
+          (error) => Promise.reject(refused(visit, error)),
+        )
         return visit.passage
       }
     },
@@ -248,16 +364,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     guard(...given) {
       // `guard()` is open to every verified call; a requirement that turns out to be undefined must not be.
       const compiled = compileRequirement(given.length === 0 ? {} : given[0], settings.knownIssuers)
-      return async (key) => {
-        const visit = visitOf(key)
-        const { context } = visit
-        const refusal = context === null ? 'credentials_missing' : await judge(visit, context, compiled)
-        if (refusal === null) return
-        const error = errorOf(refusal, refusal === 'scope_insufficient' ? [...compiled.scopes, ...compiled.anyScope] : [])
-        visit.guardStatus = error.status
-        log.refused(visit, 'requirement', error, { context: visit.context, rule: visit.admission.rule })
-        throw error
-      }
+      return (key) => orRejected(() => require(visitOf(key), compiled))
     },
 
     contextOf: (key) => visitOf(key).context,
@@ -268,22 +375,30 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
       throw new ConfigError("this call is not delegated: guard its route with kind: 'impersonation' or 'delegation'")
     },
 
-    async verify(token) {
+    async verify(given) {
+      const token = String(given)
       const unrecorded: Note = () => {}
-      const proven = await verify(String(token), unrecorded)
+      const proven = await verify(token, verifier.recall(token), unrecorded)
       bind(proven, unrecorded)
       return proven.context
     },
 
-    close: () => recorder.close(),
+    ready,
+
+    keys: Object.freeze(keys),
+
+    close() {
+      issuers.close()
+      return recorder.close()
+    },
   }
 }
 
 /** Takes note of a refusal; `verify()` for applications has nobody to tell. */
-type Note = (stage: AuditStage, error: AuthError, details?: RefusalRecord) => void
+type Note = (stage: RefusalStage, error: AuthError, details?: RefusalRecord) => void
 
 /** Notes a refusal, and gives its error back to be thrown. */
-function refuse(note: Note, stage: AuditStage, error: AuthError, details?: RefusalRecord): AuthError {
+function refuse(note: Note, stage: RefusalStage, error: AuthError, details?: RefusalRecord): AuthError {
   note(stage, error, details)
   return error
 }

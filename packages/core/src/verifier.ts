@@ -1,16 +1,18 @@
 import { hash } from 'node:crypto'
-import type { RefusalCode } from './challenge.js'
+import { LRUCache } from 'lru-cache'
 import { audiencesOf } from './claims/audience.js'
 import type { ClaimCheckInput } from './claims/claim-check.js'
 import { checkClaims, checkTimes } from './claims/index.js'
-import { type AuthContext, contextOf, type TokenInfo } from './delegation/context.js'
+import { type AuthContext, contextOf, isDelegated, type TokenInfo } from './delegation/context.js'
 import { carriesDelegation } from './delegation/decode.js'
 import { AuthError } from './errors.js'
 import type { Issuer } from './issuers/issuer.js'
+import type { IssuerRegistry } from './issuers/registry.js'
 import type { Limits } from './limits.js'
-import { isAlgorithm } from './token/algorithms.js'
+import { andThen, attempt, type Eventual } from './thenable.js'
+import { type Algorithm, isAlgorithm } from './token/algorithms.js'
 import { isIdentifier } from './token/identifier.js'
-import { frozenCopy, type JsonObject } from './token/json.js'
+import { frozen, type JsonObject } from './token/json.js'
 import { parseJwt, type UnverifiedJwt } from './token/jwt.js'
 import { verifySignature } from './token/signature.js'
 import type { VerifiedCache } from './token/verified-cache.js'
@@ -19,6 +21,7 @@ import type { VerifiedCache } from './token/verified-cache.js'
 export interface ProvenToken {
   readonly token: string
   readonly issuer: Issuer
+  readonly algorithm: Algorithm
   /** Thumbprint of the key that proved the signature. */
   readonly thumbprint: string
   readonly header: JsonObject
@@ -57,14 +60,19 @@ export interface RefusedToken {
 
 /** Turns a token into a context, or into the reason why not. */
 export interface Verifier {
-  /** Proof: from the verified-token cache, or parsed, proved and checked. */
-  prove(token: string): Promise<ProvenToken | RefusedToken>
-  /** What can change under a proven token: time, and whether its key is still one of the issuer's. */
-  stillGood(proven: ProvenToken): Promise<RefusedToken | null>
+  /** A token that was proved before, if it is remembered. Not asked: whether it is still good. */
+  recall(token: string): ProvenToken | undefined
+  /**
+   * Proof and claims: those that were recalled, where they are still good, or parsed, proved and checked. A promise only where
+   * something has to be waited for.
+   */
+  verify(token: string, recalled: ProvenToken | undefined): Eventual<ProvenToken | RefusedToken>
+  /** Forgets every cached token of an issuer. */
+  forget(issuer: string): void
 }
 
 export interface VerifierOptions {
-  readonly issuers: ReadonlyMap<string, Issuer>
+  readonly issuers: IssuerRegistry
   readonly cache: VerifiedCache<ProvenToken> | null
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -72,11 +80,28 @@ export interface VerifierOptions {
   readonly limits: Limits
 }
 
+/** A signature that holds: whose it is, and by which key. */
+interface Proof {
+  readonly issuer: Issuer
+  readonly kid: string | null
+  readonly algorithm: Algorithm
+  readonly thumbprint: string
+}
+
+/** What may be recorded of a token that is being proved; it grows on the way. */
+interface Trail {
+  evidence: () => Evidence
+}
+
+/** Most different headers that are kept; issuers have one for each key, and attackers none. */
+const MAX_PROVEN_HEADERS = 1024
+
 export function isRefused(result: ProvenToken | RefusedToken): result is RefusedToken {
   return 'error' in result
 }
 
 export function createVerifier({ issuers, cache, now, clockToleranceSeconds, limits }: VerifierOptions): Verifier {
+  const headers = new LRUCache<string, JsonObject>({ max: MAX_PROVEN_HEADERS })
   const checkInput = (issuer: Issuer, header: JsonObject, claims: JsonObject): ClaimCheckInput => ({
     header,
     claims,
@@ -87,76 +112,122 @@ export function createVerifier({ issuers, cache, now, clockToleranceSeconds, lim
   })
 
   /** The signature's part: everything up to here is somebody's text, everything after it the issuer's word. */
-  async function proveSignature(jwt: UnverifiedJwt): Promise<{ issuer: Issuer; thumbprint: string }> {
+  function proveSignature(jwt: UnverifiedJwt): Eventual<Proof> {
+    const iss = jwt.unverifiedClaims['iss']
+    if (typeof iss !== 'string') throw new AuthError('issuer_unknown')
+    return andThen(issuers.find(iss), (issuer) => proveBy(issuer, jwt, true))
+  }
+
+  function proveBy(issuer: Issuer, jwt: UnverifiedJwt, mayChange: boolean): Eventual<Proof> {
     const { alg, kid } = jwt.unverifiedHeader
-    const issuer = issuerOf(jwt.unverifiedClaims['iss'])
     if (!isAlgorithm(alg) || !issuer.algorithms.has(alg)) throw new AuthError('algorithm_refused')
     if (kid !== undefined && typeof kid !== 'string') throw new AuthError('token_malformed')
     if (kid !== undefined && kid.length > limits.kidCharacters) throw new AuthError('key_unknown')
-    const key = await issuer.keys.find(kid ?? null, alg)
-    if (!(await verifySignature(alg, key.keyObject, jwt.signingInput, jwt.signature))) throw new AuthError('signature_invalid')
-    // The set may have changed while the proof was computed: a key that is gone proves nothing any more.
-    if (!(await issuer.keys.current()).holds(key.thumbprint)) throw new AuthError('key_unknown')
-    return { issuer, thumbprint: key.thumbprint }
+    return andThen(issuer.keys.find(kid ?? null, alg), ({ keyObject, thumbprint }) =>
+      andThen(verifySignature(alg, keyObject, jwt.signingInput, jwt.signature), (holds) => {
+        if (!holds) throw new AuthError('signature_invalid')
+        return stillProves({ issuer, kid: kid ?? null, algorithm: alg, thumbprint }, jwt, mayChange)
+      }),
+    )
   }
 
-  function issuerOf(unverifiedIss: unknown): Issuer {
-    const issuer = typeof unverifiedIss === 'string' ? issuers.get(unverifiedIss) : undefined
-    if (issuer === undefined) throw new AuthError('issuer_unknown')
-    return issuer
+  /** The issuer or its keys may have changed while the proof was computed: what they are now counts. */
+  function stillProves(proof: Proof, jwt: UnverifiedJwt, mayChange: boolean): Eventual<Proof> {
+    const { issuer, algorithm } = proof
+    return andThen(issuers.find(issuer.issuer), (current) => {
+      if (current === issuer) return requireKey(proof, limits.keysStaleSeconds)
+      if (mayChange) return proveBy(current, jwt, false)
+      if (!current.algorithms.has(algorithm)) throw new AuthError('algorithm_refused')
+      return requireKey({ ...proof, issuer: current }, limits.keysStaleSeconds)
+    })
   }
 
-  async function proveNew(token: string): Promise<ProvenToken | RefusedToken> {
-    let evidence: () => Evidence = () => NO_EVIDENCE
-    try {
-      const jwt = parseJwt(token, limits)
-      const keyId = textOf(jwt.unverifiedHeader['kid'])
-      evidence = () => ({ ...NO_EVIDENCE, keyId })
-      const { issuer, thumbprint } = await proveSignature(jwt)
+  /** A key that is gone proves nothing any more, nor one that the token does not name any more: by material, id and algorithm. */
+  function requireKey(proof: Proof, maxAgeSeconds: number): Eventual<Proof> {
+    const { issuer, kid, algorithm, thumbprint } = proof
+    return andThen(issuer.keys.within(maxAgeSeconds), (keys) => {
+      if (keys.find(kid, algorithm)?.thumbprint !== thumbprint) throw new AuthError('key_unknown')
+      return proof
+    })
+  }
 
-      const header = frozenCopy(jwt.unverifiedHeader)
-      const claims = frozenCopy(jwt.unverifiedClaims)
-      const info = tokenInfo(issuer, header, claims, jwt.signingInput, limits)
-      const carries = () => carriesDelegation(claims, issuer.dialect, limits)
-      evidence = () => ({ ...info, carriesDelegation: carries() })
+  /** The claims' part: what the issuer's word says, and whether it says what is asked for here. */
+  function proveClaims(token: string, jwt: UnverifiedJwt, proof: Proof, trail: Trail): ProvenToken {
+    const { issuer, algorithm, thumbprint } = proof
+    const known = headers.get(jwt.headerPart)
+    const header = known ?? frozen(jwt.unverifiedHeader)
+    if (known === undefined) headers.set(jwt.headerPart, header)
+    const claims = frozen(jwt.unverifiedClaims)
+    const info = tokenInfo(issuer, header, claims, jwt.signingInput, limits)
+    const carries = () => carriesDelegation(claims, issuer.dialect, limits)
+    trail.evidence = () => ({ ...info, carriesDelegation: carries() })
 
-      const refusal = checkClaims(checkInput(issuer, header, claims))
-      if (refusal !== null) throw new AuthError(refusal)
-      const context = contextOf(claims, info, issuer.dialect, limits)
-      if (typeof context === 'string') throw new AuthError(context)
+    const refusal = checkClaims(checkInput(issuer, header, claims))
+    if (refusal !== null) throw new AuthError(refusal)
+    const context = contextOf(claims, info, issuer.dialect, limits)
+    if (typeof context === 'string') throw new AuthError(context)
+    const bound = claims['cnf'] !== undefined
+    return { token, issuer, algorithm, thumbprint, header, claims, context, bound, carriesDelegation: carries }
+  }
 
-      const bound = claims['cnf'] !== undefined
-      const proven = { token, issuer, thumbprint, header, claims, context, bound, carriesDelegation: carries }
-      cache?.set(proven)
-      return proven
-    } catch (error) {
-      if (error instanceof AuthError) return { error, evidence: evidence() }
-      throw error
+  function prove(token: string): Eventual<ProvenToken | RefusedToken> {
+    const trail: Trail = { evidence: () => NO_EVIDENCE }
+    const steps = (): Eventual<ProvenToken> => {
+      const jwt = parseJwt(token, limits, headers)
+      trail.evidence = () => ({ ...NO_EVIDENCE, keyId: textOf(jwt.unverifiedHeader['kid']) })
+      return andThen(proveSignature(jwt), (proof) => {
+        const proven = proveClaims(token, jwt, proof, trail)
+        if (!isDelegated(proven.context)) return proven
+        return andThen(requireKey(proof, limits.keysStaleDelegatedSeconds), () => proven)
+      })
     }
+    return attempt<ProvenToken, ProvenToken | RefusedToken>(
+      steps,
+      (proven) => {
+        cache?.set(proven)
+        return proven
+      },
+      (error) => {
+        if (error instanceof AuthError) return { error, evidence: trail.evidence() }
+        throw error
+      },
+    )
   }
 
-  const refusedLater = ({ context, carriesDelegation: carries }: ProvenToken, error: AuthError): RefusedToken => ({
-    error,
-    evidence: { ...context.token, carriesDelegation: carries() },
-  })
+  /**
+   * What can change under a proven token: its issuer, time, and whether its key is still one of the issuer's, as far as that is
+   * known. Where it did, the token is proved anew, and answered as if it had never been seen.
+   */
+  function stillGood({ issuer, header, claims, context, algorithm, thumbprint }: ProvenToken): Eventual<boolean> {
+    const maxAgeSeconds = isDelegated(context) ? limits.keysStaleDelegatedSeconds : limits.keysStaleSeconds
+    return attempt(
+      () => issuers.find(issuer.issuer),
+      (current) =>
+        current === issuer &&
+        checkTimes(checkInput(issuer, header, claims)) === null &&
+        attempt(
+          () => issuer.keys.within(maxAgeSeconds),
+          (keys) => keys.find(context.token.keyId, algorithm)?.thumbprint === thumbprint,
+          () => false,
+        ),
+      () => false,
+    )
+  }
 
   return {
-    async prove(token) {
-      return cache?.get(token) ?? proveNew(token)
+    recall: (token) => cache?.get(token),
+
+    verify(token, recalled) {
+      if (recalled === undefined) return prove(token)
+      return andThen(stillGood(recalled), (good) => {
+        if (good) return recalled
+        cache?.delete(recalled)
+        return prove(token)
+      })
     },
 
-    async stillGood(proven) {
-      const { issuer, header, claims } = proven
-      let refusal: RefusalCode | null = checkTimes(checkInput(issuer, header, claims))
-      try {
-        if (refusal === null && !(await issuer.keys.current()).holds(proven.thumbprint)) refusal = 'key_unknown'
-      } catch (error) {
-        if (error instanceof AuthError) return refusedLater(proven, error)
-        throw error
-      }
-      if (refusal === null) return null
-      cache?.delete(proven)
-      return refusedLater(proven, new AuthError(refusal))
+    forget(issuer) {
+      cache?.deleteEvery((proven) => proven.issuer.issuer === issuer)
     },
   }
 }

@@ -1,10 +1,14 @@
 import {
+  type AuditCaller,
   type AuditEvent,
   type AuditRequest,
   type AuditResult,
   type AuditStage,
+  auditCaller,
   createEvent,
   type EventDetails,
+  NO_KEYS,
+  unknownCaller,
   uuidV7,
 } from './audit/event.js'
 import type { Recorder } from './audit/recorder.js'
@@ -12,8 +16,12 @@ import type { RefusalCode } from './challenge.js'
 import { requestPrefixOf } from './delegation/claim-mapping.js'
 import type { AuthContext } from './delegation/context.js'
 import type { AuthError } from './errors.js'
+import type { Issuer } from './issuers/issuer.js'
+import type { KeySnapshot } from './keys/key-set.js'
 import type { CompiledRule } from './policy/rule.js'
 import type { RequestView } from './request-view.js'
+import { refusalChannel } from './telemetry.js'
+import type { Eventual } from './thenable.js'
 import { type Evidence, NO_EVIDENCE, type ProvenToken } from './verifier.js'
 
 /** Whether the next handler may run: not where the client was gone before it. */
@@ -22,8 +30,8 @@ export type Passage = 'go_on' | 'client_gone'
 /** The server's own record of one request. */
 export interface Visit extends AuditRequest {
   state: 'under_way' | 'anonymous' | 'admitted' | 'refused'
-  /** Settles when `authenticate()` is through. */
-  passage: Promise<Passage>
+  /** Whether the next handler may run: settled when `authenticate()` is through. */
+  passage: Eventual<Passage>
   /** Why the request was refused; an error of the application's own where one of its functions threw. */
   failure: unknown
   proven: ProvenToken | null
@@ -37,18 +45,34 @@ export interface Visit extends AuditRequest {
 }
 
 export function createVisit(view: RequestView, startedAt: number): Visit {
-  return {
-    requestId: uuidV7(startedAt),
-    view,
-    startedAt,
-    state: 'under_way',
-    passage: Promise.resolve('go_on'),
-    failure: null,
-    proven: null,
-    context: null,
-    rule: null,
-    admission: { decision: 'allow', reason: null, rule: null },
-    guardStatus: null,
+  return new RequestVisit(view, startedAt)
+}
+
+const ADMITTED: AdmissionRecord = Object.freeze({ decision: 'allow', reason: null, rule: null })
+
+class RequestVisit implements Visit {
+  readonly view: RequestView
+  readonly startedAt: number
+  state: Visit['state'] = 'under_way'
+  passage: Visit['passage'] = 'go_on'
+  failure: unknown = null
+  proven: ProvenToken | null = null
+  context: AuthContext | null = null
+  rule: CompiledRule | null = null
+  admission: AdmissionRecord = ADMITTED
+  guardStatus: number | null = null
+  origin: Visit['origin'] = null
+  #requestId: string | null = null
+
+  constructor(view: RequestView, startedAt: number) {
+    this.view = view
+    this.startedAt = startedAt
+  }
+
+  /** Most calls are not recorded, and need none. */
+  get requestId(): string {
+    this.#requestId ??= uuidV7(this.startedAt)
+    return this.#requestId
   }
 }
 
@@ -59,14 +83,17 @@ interface AdmissionRecord {
   readonly rule: string | null
 }
 
+/** Where a request can be refused. */
+export type RefusalStage = Exclude<AuditStage, 'response'>
+
 /** Writes the events of visits. */
 export interface VisitLog {
   /** Whether a call that goes on is recorded. */
   wants(visit: Visit): boolean
   /** `access.decision` about a call that goes on, at a stage; `true` when every sink has accepted it. */
-  admitted(visit: Visit, stage: 'rules' | 'requirement'): Promise<boolean>
+  admitted(visit: Visit, stage: 'rules' | 'requirement'): Eventual<boolean>
   /** `access.decision` about a refusal, where it is wanted. Nothing waits for it. */
-  refused(visit: Visit, stage: AuditStage, error: AuthError, details?: RefusalRecord): void
+  refused(visit: Visit, stage: RefusalStage, error: AuthError, details?: RefusalRecord): void
   /** `access.outcome`. */
   ended(visit: Visit, result: AuditResult, status: number | null): void
 }
@@ -79,38 +106,68 @@ export interface RefusalRecord {
 }
 
 export function createVisitLog(recorder: Recorder, now: () => number): VisitLog {
-  function eventOf(visit: Visit, details: EventDetails): AuditEvent {
-    if (visit.proven === null) return createEvent(visit, details, now())
-    const { context, decision } = details
-    const { claims, keys } = visit.proven.issuer
+  /** Callers of admitted calls, as events say them: contexts are shared by every request of a token. */
+  const callers = new WeakMap<AuthContext, AuditCaller>()
+
+  function callerOf(context: AuthContext, issuer: Issuer, refused: boolean): AuditCaller {
+    const { mapping } = issuer.claims
     // A request scope can hold personal data: only its prefix is recorded.
     const recordable = (scopes: readonly string[]) => [
-      ...new Set(scopes.map((scope) => requestPrefixOf(scope, claims.mapping) ?? scope)),
+      ...new Set(scopes.map((scope) => requestPrefixOf(scope, mapping) ?? scope)),
     ]
-    const known = {
-      keysAgeSeconds: keys.latest?.ageSeconds(now()) ?? null,
-      tokenScopes: recordable(context?.tokenScopes ?? []),
-      effectiveScopes: decision === 'refuse' ? [] : recordable(context?.scopes ?? []),
-    }
-    return createEvent(visit, { ...details, ...known }, now())
+    const described = () => auditCaller(context, recordable(context.tokenScopes), refused ? [] : recordable(context.scopes))
+    if (refused) return described()
+    const known = callers.get(context) ?? described()
+    callers.set(context, known)
+    return known
+  }
+
+  function eventOf(visit: Visit, context: AuthContext | null, evidence: Evidence, details: EventDetails): AuditEvent {
+    const { proven } = visit
+    const time = now()
+    const caller =
+      context === null || proven === null
+        ? unknownCaller(evidence)
+        : callerOf(context, proven.issuer, details.decision === 'refuse')
+    const keys = proven?.issuer.keys.latest
+    return createEvent(visit, caller, keys ? keysAt(keys, time) : NO_KEYS, details, time)
   }
 
   return {
     wants: (visit) => recorder.wants(false, visit.context, false),
 
     admitted(visit, stage) {
-      return recorder.accept(eventOf(visit, { type: 'access.decision', stage, ...visit.admission, context: visit.context }))
+      const { decision, reason, rule } = visit.admission
+      return recorder.accept(
+        eventOf(visit, visit.context, NO_EVIDENCE, { type: 'access.decision', stage, decision, reason, rule }),
+      )
     },
 
     refused(visit, stage, { code: reason, status }, { context = null, evidence = NO_EVIDENCE, rule = null } = {}) {
+      if (refusalChannel.heard) refusalChannel.publish({ code: reason, status, stage })
       if (!recorder.wants(true, context, evidence.carriesDelegation || (visit.proven?.carriesDelegation() ?? false))) return
-      const refusal = { type: 'access.decision', decision: 'refuse', stage, reason, status, rule, context } as const
-      recorder.note(() => eventOf(visit, context === null ? { ...refusal, token: evidence } : refusal))
+      recorder.note(() =>
+        eventOf(visit, context, evidence, { type: 'access.decision', decision: 'refuse', stage, reason, status, rule }),
+      )
     },
 
     ended(visit, result, status) {
-      const outcome = { type: 'access.outcome', stage: 'response', ...visit.admission, result, status } as const
-      recorder.note(() => eventOf(visit, { ...outcome, context: visit.context }))
+      const { decision, reason, rule } = visit.admission
+      const outcome = { type: 'access.outcome', stage: 'response', decision, reason, rule, result, status } as const
+      recorder.note(() => eventOf(visit, visit.context, NO_EVIDENCE, outcome))
     },
   }
+}
+
+/** Keys as events say them: the same for every event of a second, so made once. */
+const keysTold = new WeakMap<KeySnapshot, AuditEvent['keys']>()
+
+function keysAt(keys: KeySnapshot, nowMilliseconds: number): AuditEvent['keys'] {
+  const ageSeconds = keys.ageSeconds(nowMilliseconds)
+  const stale = keys.isStale(nowMilliseconds)
+  const told = keysTold.get(keys)
+  if (told?.ageSeconds === ageSeconds && told.stale === stale) return told
+  const now = Object.freeze({ ageSeconds, stale })
+  keysTold.set(keys, now)
+  return now
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { AuthError } from '../src/errors.js'
 import type { RequestView } from '../src/request-view.js'
-import { type CredentialsSource, readCredentials } from '../src/token/credentials.js'
+import { type CredentialsSource, isBearerToken, readCredentials } from '../src/token/credentials.js'
 
 function requestWith(...authorization: string[]): RequestView {
   return {
@@ -21,6 +21,7 @@ function requestWith(...authorization: string[]): RequestView {
 function read(lines: readonly string[], from: CredentialsSource | null = null): string | null {
   try {
     const token = readCredentials(requestWith(...lines), from)
+    if (token !== null && !isBearerToken(token)) return 'credentials_malformed' // as the server does
     return token === null ? null : `token ${token}`
   } catch (error) {
     if (error instanceof AuthError) return error.code

@@ -818,9 +818,7 @@ describe('small questions', () => {
     const { server } = createWorld({ credentials: { from } })
     const key = {}
     const exchange = { key, request: requestView(tokenOf()), response: new HeldResponse() }
-    const failure = await server
-      .authenticate()(exchange)
-      .catch((reason: unknown) => reason)
+    const failure = await Promise.resolve(server.authenticate()(exchange)).catch((reason: unknown) => reason)
     expect(failure).toBeInstanceOf(ApplicationError)
     await expect(server.authenticate({ optional: true })(exchange)).rejects.toBe(failure)
     await expect(server.guard()(key)).rejects.toBe(failure)

@@ -5,9 +5,13 @@ import {
   type AuthContext,
   AuthError,
   type AuthenticateOptions,
+  andThen,
+  attempt,
   createResourceServer,
   type DelegatedContext,
+  type Eventual,
   exposeContext,
+  type KeyControl,
   nodeRequestView,
   nodeResponseView,
   type Requirement,
@@ -33,7 +37,11 @@ export interface ExpressResourceServer {
   delegatedContextOf(request: IncomingMessage): DelegatedContext
   /** Proof and context of a token, without rules, requirement or record: for WebSocket upgrades, queues, GraphQL. Throws `AuthError`. */
   verify(token: string): Promise<AuthContext>
-  /** Flushes and closes the audit sinks, and waits for them without a time limit of its own. */
+  /** Resolves when every configured issuer has keys; rejects where one could not be read now. For readiness probes. */
+  ready(): Promise<void>
+  /** The keys of the issuers: `refresh` and `evict` for emergencies, `state` to look. */
+  readonly keys: KeyControl
+  /** Flushes and closes the audit sinks, and waits for them without a time limit of its own. Stops timers. */
   close(): Promise<void>
 }
 
@@ -53,11 +61,12 @@ export function resourceServer(options: ResourceServerOptions): ExpressResourceS
 
   /** Runs a step, then either goes on or answers. */
   const middleware =
-    (step: (request: ExpressRequest, response: ServerResponse) => Promise<boolean>): Middleware =>
+    (step: (request: ExpressRequest, response: ServerResponse) => Eventual<boolean>): Middleware =>
     (request, response, next) => {
-      step(request, response).then(
+      attempt(
+        () => step(request, response),
         (goOn) => goOn && next(),
-        (error: unknown) => refuse(error, response, next),
+        (error) => refuse(error, response, next),
       )
     }
 
@@ -79,29 +88,29 @@ export function resourceServer(options: ResourceServerOptions): ExpressResourceS
   return {
     authenticate(authenticateOptions) {
       const step = server.authenticate(authenticateOptions)
-      return middleware(async (request, response) => {
+      return middleware((request, response) => {
         const view = nodeRequestView(request, {
           raw: request,
           originalUrl: request.originalUrl ?? request.url ?? '',
           originalMethod: request.originalMethod,
-          route: () => routeOf(request),
+          routeOf,
         })
-        const passage = await step({ key: request, request: view, response: nodeResponseView(response) })
-        if (passage !== 'go_on') return false
-        exposeContext(request, server.contextProperty, () => server.contextOf(request))
-        return true
+        return andThen(step({ key: request, request: view, response: nodeResponseView(response) }), (passage) => {
+          if (passage !== 'go_on') return false
+          exposeContext(request, server, request)
+          return true
+        })
       })
     },
     guard(...requirement) {
       const step = server.guard(...requirement) // as many arguments as were given: `guard(undefined)` is a mistake
-      return middleware(async (request) => {
-        await step(request)
-        return true
-      })
+      return middleware((request) => andThen(step(request), () => true))
     },
     contextOf: (request) => server.contextOf(request),
     delegatedContextOf: (request) => server.delegatedContextOf(request),
     verify: (token) => server.verify(token),
+    ready: () => server.ready(),
+    keys: server.keys,
     close: () => server.close(),
   }
 }

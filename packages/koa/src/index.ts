@@ -4,8 +4,11 @@ import type { AuthContext, DelegatedContext } from '@behalf/core'
 import {
   AuthError,
   type AuthenticateOptions,
+  attempt,
   createResourceServer,
+  type Eventual,
   exposeContext,
+  type KeyControl,
   nodeRequestView,
   nodeResponseView,
   type Requirement,
@@ -38,7 +41,11 @@ export interface KoaResourceServer {
   delegatedContextOf(request: KoaRequest): DelegatedContext
   /** Proof and context of a token, without rules, requirement or record: for WebSocket upgrades, queues, GraphQL. Throws `AuthError`. */
   verify(token: string): Promise<AuthContext>
-  /** Flushes and closes the audit sinks, and waits for them without a time limit of its own. */
+  /** Resolves when every configured issuer has keys; rejects where one could not be read now. For readiness probes. */
+  ready(): Promise<void>
+  /** The keys of the issuers: `refresh` and `evict` for emergencies, `state` to look. */
+  readonly keys: KeyControl
+  /** Flushes and closes the audit sinks, and waits for them without a time limit of its own. Stops timers. */
   close(): Promise<void>
 }
 
@@ -49,51 +56,49 @@ export interface KoaResourceServer {
 export function resourceServer(options: ResourceServerOptions): KoaResourceServer {
   const server = createResourceServer(options)
 
-  /** A refusal is answered here, or thrown for Koa's own error handling; `false`: the chain ends. */
-  async function pass(context: Context, step: () => Promise<boolean>): Promise<boolean> {
-    try {
-      return await step()
-    } catch (error) {
+  /** A refusal is answered here, or thrown for Koa's own error handling: the chain ends. */
+  function pass<T>(context: Context, step: () => Eventual<T>, goOn: (answer: T) => Eventual<unknown>): Eventual<unknown> {
+    return attempt(step, goOn, (error) => {
       if (!(error instanceof AuthError) || server.refusals === 'forward' || context.headerSent) throw error
       const { status, headers, body } = refusalAnswer(error)
       context.status = status
       context.set({ ...headers })
       context.body = body
-      return false
-    }
+    })
   }
 
   return {
     authenticate(authenticateOptions) {
       const step = server.authenticate(authenticateOptions)
-      return async (context, next) => {
+      return (context, next) => {
         const { req } = context
         const request = nodeRequestView(req, {
           raw: context,
           originalUrl: context.originalUrl,
           originalMethod: originalMethodOf(req),
-          route: () => routeOf(context),
+          routeOf,
         })
         const exchange = { key: req, request, response: nodeResponseView(context.res) }
-        const goOn = await pass(context, async () => (await step(exchange)) === 'go_on')
-        if (!goOn) return
-        exposeContext(context.state, server.contextProperty, () => server.contextOf(req))
-        await next()
+        return pass(
+          context,
+          () => step(exchange),
+          (passage) => {
+            if (passage !== 'go_on') return
+            exposeContext(context.state, server, req)
+            return next()
+          },
+        )
       }
     },
     guard(...requirement) {
       const step = server.guard(...requirement) // as many arguments as were given: `guard(undefined)` is a mistake
-      return async (context, next) => {
-        const goOn = await pass(context, async () => {
-          await step(context.req)
-          return true
-        })
-        if (goOn) await next()
-      }
+      return (context, next) => pass(context, () => step(context.req), next)
     },
     contextOf: (request) => server.contextOf(keyOf(request)),
     delegatedContextOf: (request) => server.delegatedContextOf(keyOf(request)),
     verify: (token) => server.verify(token),
+    ready: () => server.ready(),
+    keys: server.keys,
     close: () => server.close(),
   }
 }

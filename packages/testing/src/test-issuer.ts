@@ -67,8 +67,8 @@ export interface TestIssuer {
   /** A documented token of a fixture, signed by this issuer; its times are moved so that it is valid now. Its `iss` stays the fixture's. */
   tokenOf(fixture: TokenFixture, overrides?: TokenOverrides): string
   /**
-   * Replaces all keys; tokens signed before are orphans then. A server that has just fetched the old set asks again only after
-   * its `unknownKeyCooldownSeconds`: give it a clock (`now`) that your test moves.
+   * Replaces all keys; tokens signed before are orphans once a server has fetched the new set. It does that when a new token
+   * comes, but only a few times in a row (`limits.unknownKeyFetches`): give it a clock (`now`) that your test moves.
    */
   rotate(): void
   /** Lets an endpoint fail until {@link TestIssuer.recover}. Default: both, with status 500. */

@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { RefusalCode } from '../challenge.js'
 import type { AuthContext } from '../delegation/context.js'
 import type { Notice } from '../delegation/decode.js'
@@ -100,35 +100,35 @@ export interface AuditEvent {
   readonly notices: readonly Notice[]
 }
 
-/** The part of an event that is the same for every event of one request. */
+/** The request that events are about. What is the same in all of them is made once. */
 export interface AuditRequest {
   readonly requestId: string
   readonly view: RequestView
   /** Milliseconds since the epoch. */
   readonly startedAt: number
+  /** Where the request came from, once an event has said it. */
+  origin: Pick<AuditEvent, 'net' | 'trace'> | null
 }
 
-/** What an event says beside its request; what is left out is `null` or empty. */
+/** The part of an event that says who calls with which token: the same for every request of a token under a rule. */
+export type AuditCaller = Pick<
+  AuditEvent,
+  'kind' | 'subject' | 'actor' | 'chain' | 'clientId' | 'tenant' | 'grantId' | 'scopes' | 'token' | 'notices'
+>
+
+/** What an event says beside its request and its caller; what is left out is `null` or empty. */
 export interface EventDetails {
   readonly type: AuditEvent['type']
   readonly stage: AuditStage
   readonly decision: AuditEvent['decision']
   readonly reason?: RefusalCode | null
   readonly rule?: string | null
-  readonly context?: AuthContext | null
-  /** Scopes of the token as they may be recorded. */
-  readonly tokenScopes?: readonly string[]
-  readonly effectiveScopes?: readonly string[]
-  readonly token?: {
-    readonly issuer: string | null
-    readonly id: string | null
-    readonly keyId: string | null
-    readonly algorithm: string | null
-  }
-  readonly keysAgeSeconds?: number | null
   readonly status?: number | null
   readonly result?: AuditResult
 }
+
+/** What is known of a token that was refused before there was a context. */
+export type RefusedEvidence = Pick<AuditEvent['token'], 'issuer' | 'id' | 'keyId' | 'algorithm'>
 
 /** Longest text of a caller that is kept, in UTF-16 code units. */
 const FOREIGN_TEXT_CHARACTERS = 256
@@ -141,80 +141,154 @@ function foreignText(text: string | null): string | null {
   return text === null ? null : text.slice(0, FOREIGN_TEXT_CHARACTERS).replace(UNCLEAN, '\uFFFD')
 }
 
+const NOTHING: readonly never[] = Object.freeze([])
+const NO_SCOPES: AuditEvent['scopes'] = Object.freeze({ token: NOTHING, effective: NOTHING })
+/** Of a token that was not proved. */
+export const NO_KEYS: AuditEvent['keys'] = Object.freeze({ ageSeconds: null, stale: false })
+
 /** Builds an event from an allow-list of fields. */
-export function createEvent(request: AuditRequest, details: EventDetails, nowMilliseconds: number): AuditEvent {
-  const { view, requestId, startedAt } = request
-  const context = details.context ?? null
-  const token = details.token ?? context?.token ?? null
-  const traceparent = view.header('traceparent')
-  return deepFreeze({
+export function createEvent(
+  request: AuditRequest,
+  caller: AuditCaller,
+  keys: AuditEvent['keys'],
+  details: EventDetails,
+  nowMilliseconds: number,
+): AuditEvent {
+  const { view, startedAt } = request
+  const { method } = view
+  request.origin ??= originOf(view)
+  return Object.freeze({
     v: '1.0',
     id: uuidV7(nowMilliseconds),
     type: details.type,
-    time: new Date(nowMilliseconds).toISOString(),
-    requestId,
+    time: momentOf(nowMilliseconds).iso,
+    requestId: request.requestId,
     stage: details.stage,
     decision: details.decision,
     reason: details.reason ?? null,
     rule: details.rule ?? null,
-    kind: context?.kind ?? null,
-    subject: context === null ? null : auditParty(context.subject),
-    actor: context === null || context.actor === null ? null : auditParty(context.actor),
-    chain: context === null ? [] : context.chain.map(auditParty),
-    clientId: context?.clientId ?? null,
-    tenant: context?.tenant ?? null,
-    grantId: context?.grantId ?? null,
-    scopes: { token: [...(details.tokenScopes ?? [])], effective: [...(details.effectiveScopes ?? [])] },
-    token: {
-      issuer: token?.issuer ?? null,
-      id: token?.id ?? null,
-      issuedAt: context?.token.issuedAt ?? null,
-      expiresAt: context?.token.expiresAt ?? null,
-      keyId: foreignText(token?.keyId ?? null),
-      algorithm: token?.algorithm ?? null,
-    },
-    keys: { ageSeconds: details.keysAgeSeconds ?? null, stale: false },
-    http: {
-      method: METHOD.test(view.method) ? view.method : 'OTHER',
+    kind: caller.kind,
+    subject: caller.subject,
+    actor: caller.actor,
+    chain: caller.chain,
+    clientId: caller.clientId,
+    tenant: caller.tenant,
+    grantId: caller.grantId,
+    scopes: caller.scopes,
+    token: caller.token,
+    keys,
+    http: Object.freeze({
+      method: METHOD.test(method) ? method : 'OTHER',
       route: view.route,
       status: details.status ?? null,
       durationMilliseconds: details.type === 'access.outcome' ? Math.max(0, nowMilliseconds - startedAt) : null,
-    },
-    net: {
+    }),
+    net: request.origin.net,
+    trace: request.origin.trace,
+    result: details.result ?? null,
+    notices: caller.notices,
+  })
+}
+
+/**
+ * The caller as events say it.
+ * @param tokenScopes scopes of the token as they may be recorded
+ * @param effectiveScopes what the call may do, as it may be recorded
+ */
+export function auditCaller(
+  context: AuthContext,
+  tokenScopes: readonly string[],
+  effectiveScopes: readonly string[],
+): AuditCaller {
+  const { issuer, id, issuedAt, expiresAt, keyId, algorithm } = context.token
+  return Object.freeze({
+    kind: context.kind,
+    subject: auditParty(context.subject),
+    actor: context.actor === null ? null : auditParty(context.actor),
+    chain: Object.freeze(context.chain.map(auditParty)),
+    clientId: context.clientId,
+    tenant: context.tenant,
+    grantId: context.grantId,
+    scopes: Object.freeze({ token: Object.freeze([...tokenScopes]), effective: Object.freeze([...effectiveScopes]) }),
+    token: Object.freeze({ issuer, id, issuedAt, expiresAt, keyId: foreignText(keyId), algorithm }),
+    notices: context.notices,
+  })
+}
+
+/** A caller of whom there is no context: nothing but what is known of the token. */
+export function unknownCaller(evidence: RefusedEvidence): AuditCaller {
+  const { issuer, id, keyId, algorithm } = evidence
+  return Object.freeze({
+    kind: null,
+    subject: null,
+    actor: null,
+    chain: NOTHING,
+    clientId: null,
+    tenant: null,
+    grantId: null,
+    scopes: NO_SCOPES,
+    token: Object.freeze({ issuer, id, issuedAt: null, expiresAt: null, keyId: foreignText(keyId), algorithm }),
+    notices: NOTHING,
+  })
+}
+
+function originOf(view: RequestView): Pick<AuditEvent, 'net' | 'trace'> {
+  const traceparent = view.header('traceparent')
+  return {
+    net: Object.freeze({
       peer: view.peer,
       forwarded: foreignText(view.header('forwarded') ?? view.header('x-forwarded-for')),
       userAgent: foreignText(view.header('user-agent')),
       callerRequestId: foreignText(view.header('x-request-id')),
-    },
-    trace: { traceparent: traceparent !== null && TRACEPARENT.test(traceparent) ? traceparent : null },
-    result: details.result ?? null,
-    notices: context?.notices ?? [],
-  })
+    }),
+    trace: Object.freeze({ traceparent: traceparent !== null && TRACEPARENT.test(traceparent) ? traceparent : null }),
+  }
 }
 
 function auditParty({ id, idClaim, issuer, type, profiles, tenant }: Party | UnknownParty): AuditParty {
-  return { id, idClaim, issuer, type, profiles, tenant } as AuditParty
+  return Object.freeze({ id, idClaim, issuer, type, profiles, tenant }) as AuditParty
 }
 
-function deepFreeze<T extends object>(value: T): T {
-  for (const member of Object.values(value)) {
-    if (typeof member === 'object' && member !== null && !Object.isFrozen(member)) deepFreeze(member as object)
+/** What the events of one millisecond share. */
+interface Moment {
+  readonly milliseconds: number
+  readonly iso: string
+  /** Begin and end of its UUIDs; between them stands `count`. */
+  readonly uuidStart: string
+  readonly uuidEnd: string
+  count: number
+}
+
+/** `rand_a` of a UUIDv7 has 12 bits. */
+const COUNTS = 0x1000
+
+/** Where `rand_b` of a UUIDv4 begins; the variant before it is the same in version 7. */
+const RAND_B = 18
+
+let moment: Moment = momentAt(0)
+
+function momentAt(milliseconds: number): Moment {
+  const hex = Math.trunc(milliseconds).toString(16).padStart(12, '0')
+  return {
+    milliseconds,
+    iso: new Date(milliseconds).toISOString(),
+    uuidStart: `${hex.slice(0, 8)}-${hex.slice(8, 12)}-7`,
+    uuidEnd: randomUUID().slice(RAND_B),
+    count: 0,
   }
-  return Object.freeze(value)
 }
 
-const randomPool = Buffer.allocUnsafe(16 * 256)
-let randomAt = randomPool.length
+function momentOf(milliseconds: number): Moment {
+  if (moment.milliseconds !== milliseconds || moment.count === COUNTS) moment = momentAt(milliseconds)
+  return moment
+}
 
-/** A UUIDv7 (RFC 9562 5.7): 48 bits of milliseconds, then randomness, drawn in blocks. */
+/**
+ * A UUIDv7 (RFC 9562 5.7): 48 bits of milliseconds, a counter within the millisecond (6.2, method 1), and 62 random bits for each
+ * millisecond of each process. Unique, sorts by time; not a secret.
+ */
 export function uuidV7(milliseconds: number): string {
-  if (randomAt === randomPool.length) {
-    randomFillSync(randomPool)
-    randomAt = 0
-  }
-  const random = randomPool.toString('hex', randomAt, randomAt + 10)
-  const variant = (8 + (Number.parseInt(random.slice(3, 4), 16) & 3)).toString(16)
-  randomAt += 16
-  const time = Math.trunc(milliseconds).toString(16).padStart(12, '0')
-  return `${time.slice(0, 8)}-${time.slice(8, 12)}-7${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(8, 20)}`
+  const { uuidStart, uuidEnd, count } = momentOf(milliseconds)
+  moment.count++
+  return uuidStart + (COUNTS + count).toString(16).slice(1) + uuidEnd
 }

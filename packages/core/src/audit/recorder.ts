@@ -1,4 +1,6 @@
 import type { AuthContext } from '../delegation/context.js'
+import { auditFailureChannel } from '../telemetry.js'
+import type { Eventual } from '../thenable.js'
 import type { AuditEvent } from './event.js'
 import { type AuditSink, isBestEffort } from './sink.js'
 
@@ -19,7 +21,7 @@ export interface Recorder {
   /** Whether decisions about such a call are recorded. `context`: `null` where the call was refused before there was one. */
   wants(refused: boolean, context: AuthContext | null, carriesDelegation: boolean): boolean
   /** Writes an event that must be accepted before the call goes on; `false` where a sink refused it or took too long. */
-  accept(event: AuditEvent): Promise<boolean>
+  accept(event: AuditEvent): Eventual<boolean>
   /** Writes an event that nothing waits for: a refusal, an outcome. Its loss, or an error in making it, is warned of. */
   note(create: () => AuditEvent): void
   /** Flushes and closes the sinks, once. */
@@ -29,14 +31,22 @@ export interface Recorder {
 /** At most one warning about lost events in this time, in milliseconds, with the number that it stands for. */
 const WARNING_INTERVAL_MILLISECONDS = 60_000
 
+/** An event is lost once, however many sinks did not accept it, and however often they say so. */
+interface Loss {
+  counted: boolean
+}
+
 export function createRecorder(settings: AuditSettings, now: () => number): Recorder {
   const { sinks, record, timeoutMilliseconds } = settings
   let closing: Promise<void> | null = null
   let lost = 0
   let warnedAt = Number.NEGATIVE_INFINITY
 
-  function countLost(): void {
+  function countLost(loss: Loss): void {
+    if (loss.counted) return
+    loss.counted = true
     lost++
+    if (auditFailureChannel.heard) auditFailureChannel.publish({ events: 1 })
     const sinceWarned = now() - warnedAt
     if (sinceWarned < 0 || sinceWarned >= WARNING_INTERVAL_MILLISECONDS) warnLost()
   }
@@ -47,10 +57,10 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
     lost = 0
   }
 
-  /** One sink's answer; what a best-effort sink loses is warned of, and stops nobody. */
-  function write(sink: AuditSink, event: AuditEvent): boolean | Promise<boolean> {
+  /** One sink's answer; what a best-effort sink loses is counted, and stops nobody. */
+  function write(sink: AuditSink, event: AuditEvent, loss: Loss): Eventual<boolean> {
     const refused = () => {
-      countLost()
+      countLost(loss)
       return isBestEffort(sink)
     }
     try {
@@ -63,6 +73,20 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
     }
   }
 
+  async function inTime(waiting: readonly Promise<boolean>[], loss: Loss): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(resolve, timeoutMilliseconds, 'late')
+    })
+    try {
+      const answer = await Promise.race([late, Promise.all(waiting).then((all) => (all.every(Boolean) ? 'yes' : 'no'))])
+      if (answer === 'late') countLost(loss)
+      return answer === 'yes'
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
   return {
     wants(refused, context, carriesDelegation) {
       if (sinks.length === 0) return false
@@ -71,30 +95,25 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
       return refused && carriesDelegation
     },
 
-    async accept(event) {
-      const answers = sinks.map((sink) => write(sink, event))
-      const waiting = answers.filter((answer): answer is Promise<boolean> => typeof answer !== 'boolean')
-      if (answers.includes(false)) return false
-      if (waiting.length === 0) return true
-      let timer: NodeJS.Timeout | undefined
-      const late = new Promise<'late'>((resolve) => {
-        timer = setTimeout(resolve, timeoutMilliseconds, 'late')
-      })
-      try {
-        const answer = await Promise.race([late, Promise.all(waiting).then((all) => (all.every(Boolean) ? 'yes' : 'no'))])
-        if (answer === 'late') countLost()
-        return answer === 'yes'
-      } finally {
-        clearTimeout(timer)
+    accept(event) {
+      const loss: Loss = { counted: false }
+      let waiting: Promise<boolean>[] | null = null
+      let refused = false
+      for (const sink of sinks) {
+        const answer = write(sink, event, loss)
+        if (answer === false) refused = true
+        else if (answer !== true) waiting = [...(waiting ?? []), answer]
       }
+      return refused ? false : waiting === null || inTime(waiting, loss)
     },
 
     note(create) {
       try {
         const event = create()
-        for (const sink of sinks) write(sink, event)
+        const loss: Loss = { counted: false }
+        for (const sink of sinks) write(sink, event, loss)
       } catch {
-        countLost() // outcomes are made in a listener of the response, where an error would end the process
+        countLost({ counted: false }) // outcomes are made in a listener of the response, where an error would end the process
       }
     },
 

@@ -1,6 +1,6 @@
 import type { Limits } from '../limits.js'
 import { isIdentifier } from '../token/identifier.js'
-import { frozenCopy, isObject, type JsonObject, type JsonValue, parseStrictJson } from '../token/json.js'
+import { frozenWithout, isObject, type JsonObject, type JsonValue, parseStrictJson } from '../token/json.js'
 import { type ClaimMapping, MALFORMED, type Malformed, profilesUnderstood, readProfiles } from './claim-mapping.js'
 import type { ActorForm } from './dialect.js'
 import { NO_CLAIMS, type Party } from './party.js'
@@ -73,7 +73,7 @@ export function readParty(
   if (profiles === MALFORMED) return MALFORMED
   const understood = profilesUnderstood(link, profilesMapping) ? [profilesMapping?.claim ?? idClaim] : []
   const own = [idClaim, ...understood].filter((name) => !NOT_KEPT.has(name))
-  const claims = frozenCopy(link, own.length === 0 ? NOT_KEPT : new Set([...NOT_KEPT, ...own]))
+  const claims = frozenWithout(link, own.length === 0 ? NOT_KEPT : new Set([...NOT_KEPT, ...own]))
   return Object.freeze({
     id,
     idClaim,

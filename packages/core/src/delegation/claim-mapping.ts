@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { stringAt } from '../config-shape.js'
 import { ConfigError } from '../errors.js'
 import type { Limits } from '../limits.js'
@@ -48,20 +49,41 @@ export function readClient(claims: JsonObject, mapping: ClaimMapping, limits: Li
 
 /** The token's scopes as granted: sorted, without duplicates. No claim means no scopes, never all. */
 export function readScopes(claims: JsonObject, mapping: ClaimMapping, limits: Limits): readonly string[] | Malformed {
-  const { scopes, tenantScopes, tenant } = mapping
-  const granted = scopes === null ? [] : wordsOf(own(claims, scopes.claim), scopes.format)
-  if (granted === MALFORMED) return MALFORMED
-  const all = new Set(granted)
+  const { scopes, tenantScopes } = mapping
+  const value = scopes === null ? undefined : own(claims, scopes.claim)
+  // The clients of an issuer ask for the same scopes again and again.
+  const text = tenantScopes === null && scopes?.format === 'string' && typeof value === 'string' ? value : null
+  const known = text === null ? undefined : scopeTextsOf(limits).get(text)
+  if (known !== undefined) return known
+  const granted = scopes === null ? [] : wordsOf(value, scopes.format)
+  const more = scopesOfTenant(claims, mapping)
+  if (granted === MALFORMED || more === MALFORMED) return MALFORMED
+  const all = [...new Set([...granted, ...more])].sort()
+  if (!all.every((scope) => isIdentifier(scope, limits.identifierCharacters))) return MALFORMED
+  Object.freeze(all)
+  if (text !== null) scopeTextsOf(limits).set(text, all)
+  return all
+}
+
+/** Scopes that the token has in its own tenant alone. */
+function scopesOfTenant(claims: JsonObject, { tenantScopes, tenant }: ClaimMapping): readonly string[] | Malformed {
   const selected = own(claims, tenant)
   const tenants = own(claims, tenantScopes?.claim)
-  if (tenantScopes !== null && typeof selected === 'string' && isObject(tenants)) {
-    const ofTenant = own(tenants, selected)
-    const more = wordsOf(isObject(ofTenant) ? own(ofTenant, tenantScopes.member) : undefined, 'list')
-    if (more === MALFORMED) return MALFORMED
-    for (const scope of more) all.add(scope)
-  }
-  for (const scope of all) if (!isIdentifier(scope, limits.identifierCharacters)) return MALFORMED
-  return Object.freeze([...all].sort())
+  if (tenantScopes === null || typeof selected !== 'string' || !isObject(tenants)) return []
+  const ofTenant = own(tenants, selected)
+  return wordsOf(isObject(ofTenant) ? own(ofTenant, tenantScopes.member) : undefined, 'list')
+}
+
+/** Most different scope texts that are remembered. */
+const MAX_SCOPE_TEXTS = 256
+
+/** What was read of scope texts, for each server's limits. */
+const scopeTexts = new WeakMap<Limits, LRUCache<string, readonly string[]>>()
+
+function scopeTextsOf(limits: Limits): LRUCache<string, readonly string[]> {
+  const known = scopeTexts.get(limits) ?? new LRUCache<string, readonly string[]>({ max: MAX_SCOPE_TEXTS })
+  scopeTexts.set(limits, known)
+  return known
 }
 
 function wordsOf(value: JsonValue | undefined, format: 'string' | 'list'): readonly string[] | Malformed {

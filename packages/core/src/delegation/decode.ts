@@ -47,12 +47,14 @@ export function decodeDelegation(
   if (mayAct === MALFORMED) return 'delegation_malformed'
   if (mayAct !== null && dialect.mayAct === 'refuse') return 'token_type_refused'
 
-  const present = dialect.forms
-    .map((form) => ({ form, value: foundBy(claims, form, limits) }))
-    .filter(({ value }) => value !== undefined)
-  if (present.length > 1) return 'delegation_ambiguous'
-  const [found] = present
-  if (found?.value === undefined) {
+  let found: { readonly form: ActorForm; readonly value: JsonValue } | null = null
+  for (const form of dialect.forms) {
+    const value = foundBy(claims, form, limits)
+    if (value === undefined) continue
+    if (found !== null) return 'delegation_ambiguous'
+    found = { form, value }
+  }
+  if (found === null) {
     if (dialect.forms.some((form) => form.required)) return 'delegation_missing'
     // An issuer's subject token says who may act, and nobody does: it is a grant, not an access token.
     if (mayAct !== null && dialect.mayAct === 'refuse_without_act') return 'token_type_refused'
@@ -109,6 +111,7 @@ function foundBy(claims: JsonObject, form: ActorForm, limits: Limits): JsonValue
 
 /** Whether something stands on the way to a claim that can hold none. */
 function hasBrokenParent(claims: JsonObject, path: ClaimPath): boolean {
+  if (path.length === 1) return false
   return path.slice(1).some((_, index) => {
     const parent = claimAt(claims, path.slice(0, index + 1))
     return parent !== undefined && !isObject(parent)

@@ -50,6 +50,8 @@ export interface Dialect {
   readonly authorityClaims: ReadonlySet<string>
   /** Claims that hold a whole token for a downstream API: kept out of every context. */
   readonly embeddedTokens: ReadonlySet<string>
+  /** Claims that a delegated context does not show: all of these, and those that hold scopes. */
+  readonly hiddenFromDelegates: ReadonlySet<string>
 }
 
 /** Runs a function of the application that must answer at once. `undefined`: it threw, or answered with a promise. */

@@ -4,7 +4,7 @@ import { booleanAt, functionAt, listAt, membersOf, oneOrListAt, optional, string
 import type { DelegationKind, Dialect } from '../delegation/dialect.js'
 import { markersWithout } from '../delegation/markers.js'
 import { ConfigError } from '../errors.js'
-import { discoverJwksUri } from '../keys/discovery.js'
+import { configuredLocation, DiscoveredLocation } from '../keys/discovery.js'
 import { type Fetch, isFetchable } from '../keys/fetch-json.js'
 import type { KeySet } from '../keys/key-set.js'
 import { RemoteKeySet } from '../keys/remote-key-set.js'
@@ -95,6 +95,8 @@ export interface Issuer {
   readonly issuer: string
   readonly algorithms: ReadonlySet<string>
   readonly keys: KeySet
+  /** Where its keys come from, as a text to compare. */
+  readonly keysFrom: string
   readonly claims: ClaimPolicy
   readonly dialect: Dialect
 }
@@ -105,6 +107,12 @@ export interface IssuerEnvironment {
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly limits: Limits
+  /** From 0 to 1. */
+  readonly random: () => number
+  /** Refresh keys by a timer too; not for issuers of which there can be thousands. */
+  readonly keepFresh: boolean
+  /** Refuses discovered URLs that must not be asked; `null`: none. */
+  readonly screen: ((url: string) => Promise<void>) | null
 }
 
 /**
@@ -132,11 +140,14 @@ export function resolveIssuer(options: unknown, where: string, environment: Issu
   const ignored = optional(members, 'ignoredMarkers', where, (value, at) => listAt(value, at, markerAt), [])
   const foreign = markersWithout([...actors.flatMap((actor) => actor.reads), ...ignored])
   const forms = actors.map((actor) => actor.form)
+  const authorityClaims = new Set([...AUTHORITY_CLAIMS, ...optional(members, 'authorityClaims', where, strings, [])])
+  const embeddedTokens = new Set(optional(members, 'embeddedTokens', where, strings, []))
+  const scopeClaims = [mapping.scopes?.claim, mapping.tenantScopes?.claim].filter((claim) => claim !== undefined)
 
   return Object.freeze({
     issuer,
     algorithms: new Set(optional(members, 'algorithms', where, (value, at) => listAt(value, at, algorithmAt), ALGORITHM_NAMES)),
-    keys: resolveKeys(members, issuer, where, environment),
+    ...resolveKeys(members, issuer, where, environment),
     claims: Object.freeze({
       tokenTypes: new Set(
         optional(members, 'tokenTypes', where, (value, at) => listAt(value, at, tokenTypeAt), ['application/at+jwt']),
@@ -162,8 +173,9 @@ export function resolveIssuer(options: unknown, where: string, environment: Issu
       kind: optional(members, 'kind', where, kindAt, 'delegation' as const),
       mayAct: optional(members, 'mayAct', where, mayActAt, 'expose' as const),
       mapping,
-      authorityClaims: new Set([...AUTHORITY_CLAIMS, ...optional(members, 'authorityClaims', where, strings, [])]),
-      embeddedTokens: new Set(optional(members, 'embeddedTokens', where, strings, [])),
+      authorityClaims,
+      embeddedTokens,
+      hiddenFromDelegates: new Set([...embeddedTokens, ...authorityClaims, ...scopeClaims]),
     }),
   })
 }
@@ -173,20 +185,21 @@ function resolveKeys(
   issuer: string,
   where: string,
   environment: IssuerEnvironment,
-): KeySet {
-  const { fetch, now, limits } = environment
+): Pick<Issuer, 'keys' | 'keysFrom'> {
+  const { limits } = environment
   const jwksUri = optional(members, 'jwksUri', where, fetchableAt, null)
   if (Object.hasOwn(members, 'jwks')) {
     if (jwksUri !== null) throw new ConfigError(`${where} has both jwks and jwksUri: choose one`)
     const { keys } = membersOf(members['jwks'], `${where}.jwks`, ['keys'])
     if (!Array.isArray(keys) || keys.length === 0) throw new ConfigError(`${where}.jwks.keys must be a non-empty list`)
-    return new StaticKeySet({ keys }, `${where}.jwks`, limits)
+    const keySet = new StaticKeySet({ keys }, `${where}.jwks`, limits)
+    return { keys: keySet, keysFrom: keySet.source }
   }
   if (jwksUri === null && !isFetchable(issuer)) {
     throw new ConfigError(`${where}.issuer is no https URL, so its keys cannot be discovered: give jwksUri or jwks`)
   }
-  const locate = jwksUri === null ? () => discoverJwksUri(issuer, fetch, limits) : async () => jwksUri
-  return new RemoteKeySet({ locate, fetch, now, limits })
+  const location = jwksUri === null ? new DiscoveredLocation(issuer, environment) : configuredLocation(jwksUri)
+  return { keys: new RemoteKeySet({ ...environment, issuer, location }), keysFrom: jwksUri ?? 'discovery' }
 }
 
 function fetchableAt(value: unknown, where: string): string {

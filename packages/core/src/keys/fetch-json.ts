@@ -24,40 +24,82 @@ export function isFetchable(url: string): boolean {
   return parsed.protocol === 'https:' || (parsed.protocol === 'http:' && LOOPBACK.test(parsed.hostname))
 }
 
+/** What a server answered. */
+export interface Fetched {
+  /** `null`: what the caller has is still what the server has (304). */
+  readonly value: JsonObject | null
+  /** For how long the server calls it fresh, in seconds; `null` where it does not say. */
+  readonly freshSeconds: number | null
+  /** Names this version (RFC 9110 8.8.3). */
+  readonly etag: string | null
+}
+
 /**
- * Fetches a JSON object with every bound that a document from elsewhere needs: https or loopback, no redirect (it would move
- * trust to whoever is named), status 200, a time to the headers and one in all, and a size counted on the stream.
- *
+ * Runs a task of one or more fetches within a time. When it is over, whatever was not read is dropped, and its connection with it.
  * @throws {FetchError} with a fixed text
  */
-export async function fetchJson(url: string, fetch: Fetch, limits: Limits): Promise<JsonObject> {
-  if (!isFetchable(url)) throw new FetchError('the URL is neither https nor loopback')
+export async function withinTime<T>(milliseconds: number, task: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const abort = new AbortController()
-  let headers: NodeJS.Timeout | undefined
-  let total: NodeJS.Timeout | undefined
-  // A race rather than the signal alone: a `fetch` of the application's own may not heed it.
-  const late = new Promise<never>((_, reject) => {
-    const stop = () => reject(new FetchError('the server took too long'))
-    headers = setTimeout(stop, limits.fetchHeadersMilliseconds)
-    total = setTimeout(stop, limits.fetchTotalMilliseconds)
-  })
-  const read = async (): Promise<JsonObject> => {
-    const response = await fetch(url, { redirect: 'manual', signal: abort.signal, headers: { accept: 'application/json' } })
-    clearTimeout(headers)
-    if (response.status !== 200) throw new FetchError('the server did not answer with status 200', response.status)
-    const value = parseStrictJson(await readText(response, limits.fetchBytes), limits.jsonDepth)
-    if (!isObject(value)) throw new FetchError('the answer is not a JSON object')
-    return value
-  }
   try {
-    return await Promise.race([read(), late])
+    return await raced(task(abort.signal), milliseconds)
   } catch (error) {
     throw error instanceof FetchError ? error : new FetchError('the server could not be reached')
   } finally {
-    clearTimeout(headers)
-    clearTimeout(total)
-    abort.abort() // whatever was not read is dropped, and its connection with it
+    abort.abort()
   }
+}
+
+/**
+ * Fetches a JSON object with the bounds that a document from elsewhere needs: https or loopback, no redirect (it would move
+ * trust to whoever is named), status 200, a time to the headers, and a size counted on the stream. For the time in all see
+ * {@link withinTime}.
+ *
+ * @param etag of the version that the caller has; `null`: none
+ * @throws {FetchError} with a fixed text; an error of the `fetch` that was given
+ */
+export async function fetchJson(
+  url: string,
+  fetch: Fetch,
+  limits: Limits,
+  signal: AbortSignal,
+  etag: string | null,
+): Promise<Fetched> {
+  if (!isFetchable(url)) throw new FetchError('the URL is neither https nor loopback')
+  const headers = { accept: 'application/json', ...(etag !== null && { 'if-none-match': etag }) }
+  const response = await raced(fetch(url, { redirect: 'manual', signal, headers }), limits.fetchHeadersMilliseconds)
+  const about = { freshSeconds: freshSecondsOf(response.headers), etag: response.headers.get('etag') }
+  if (response.status === 304 && etag !== null) return { ...about, etag, value: null }
+  if (response.status !== 200) throw new FetchError('the server did not answer with status 200', response.status)
+  if (Number(response.headers.get('content-length')) > limits.fetchBytes) throw new FetchError('the answer is too large')
+  const value = parseStrictJson(await readText(response, limits.fetchBytes), limits.jsonDepth)
+  if (!isObject(value)) throw new FetchError('the answer is not a JSON object')
+  return { ...about, value }
+}
+
+/** A race rather than the signal alone: a `fetch` of the application's own may not heed it. */
+export async function raced<T>(task: Promise<T>, milliseconds: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new FetchError('the server took too long')), milliseconds)
+  })
+  try {
+    return await Promise.race([task, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** RFC 9111 4.2.1, for a private cache: `max-age` less the `Age` that a cache on the way has added. */
+function freshSecondsOf(headers: Headers): number | null {
+  const directives = (headers.get('cache-control') ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((each) => each.trim())
+  if (directives.includes('no-store') || directives.includes('no-cache')) return 0
+  const maxAge = directives.map((each) => /^max-age="?(\d{1,10})"?$/.exec(each)?.[1]).find((each) => each !== undefined)
+  if (maxAge === undefined) return null
+  const age = /^\d{1,10}$/.exec(headers.get('age') ?? '')?.[0] ?? '0'
+  return Math.max(0, Number(maxAge) - Number(age))
 }
 
 async function readText(response: Response, maxBytes: number): Promise<string> {

@@ -1,100 +1,276 @@
 import { AuthError } from '../errors.js'
 import type { Limits } from '../limits.js'
+import { keysFetchChannel } from '../telemetry.js'
+import { andThen, type Eventual } from '../thenable.js'
 import type { Algorithm } from '../token/algorithms.js'
-import { type Fetch, FetchError, fetchJson } from './fetch-json.js'
-import { type KeySet, KeySnapshot } from './key-set.js'
+import { BackOff } from './back-off.js'
+import type { KeyLocation } from './discovery.js'
+import { FetchBudget } from './fetch-budget.js'
+import { type Fetch, FetchError, raced, withinTime } from './fetch-json.js'
+import { type KeySet, type KeySetState, KeySnapshot } from './key-set.js'
+import { RemoteDocument } from './remote-document.js'
+import { UnknownKeys } from './unknown-keys.js'
 import { type ImportedKey, importJwk, type VerificationKey, withThumbprint } from './verification-key.js'
 
 /** What a remote key set needs from outside. */
 export interface RemoteKeySetOptions {
-  /** Says where the keys are: a constant, or discovery. Asked before every fetch; throws {@link FetchError}. */
-  readonly locate: () => Promise<string>
+  /** For those who measure. */
+  readonly issuer: string
+  readonly location: KeyLocation
   readonly fetch: Fetch
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly limits: Limits
+  /** From 0 to 1: spreads refreshes and pauses. */
+  readonly random: () => number
+  /** Keys are refreshed by a timer too, so that an API without calls does not hold on to old ones. */
+  readonly keepFresh: boolean
 }
 
+/** A refresh begins up to this part of the fresh time early. */
+const JITTER = 0.1
+
+/** Whatever the clock says, a timer does not fire more often than this. Longer than the most, Node would fire it at once. */
+const LEAST_TIMER_MILLISECONDS = 1000
+const MOST_TIMER_MILLISECONDS = 2 ** 31 - 1
+
 /**
- * Keys that are fetched from the issuer. Any number of waiting requests share one fetch; a set is used until it is no longer
- * fresh; an unknown key id causes at most one fetch in a cool-down. A failed fetch is `keys_unavailable` (503) for those who
- * need it, and the next request tries again.
+ * Keys that are fetched from the issuer: one fetch at a time, shared by all who wait.
+ *
+ * A known key never waits while the set is not too old: it is refreshed in the background before its time is over, and goes on
+ * being used while the issuer cannot be read. An unknown key id waits for a fetch that began after it was seen, as far as the
+ * budget for strangers goes. The set that was read last stays until another one was read whole.
  */
 export class RemoteKeySet implements KeySet {
   readonly #options: RemoteKeySetOptions
-  latest: KeySnapshot | null = null
-  #fetching: Promise<KeySnapshot | FetchError> | null = null
-  /** When the last fetch began, in milliseconds since the epoch. */
-  #askedAt: number = Number.NEGATIVE_INFINITY
+  readonly #backOff: BackOff
+  readonly #budget: FetchBudget
+  readonly #unknown: UnknownKeys
+  #document: RemoteDocument | null = null
+  #latest: KeySnapshot | null = null
+  /** Part of the fresh time after which the set is refreshed. */
+  #refreshPart = 1
+  #fetching: Promise<FetchError | null> | null = null
   /** Why the last fetch failed, `null` where it did not. */
   #failure: FetchError | null = null
+  /** Fetches that began before the last eviction are of no use. */
+  #evictions = 0
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
 
   constructor(options: RemoteKeySetOptions) {
+    const { limits, random } = options
     this.#options = options
+    this.#backOff = new BackOff(limits.backOffFirstSeconds, limits.backOffMostSeconds, random)
+    this.#budget = new FetchBudget(limits.unknownKeyFetches, limits.unknownKeyFetchSeconds)
+    this.#unknown = new UnknownKeys(limits.unknownKeys, limits.unknownKeySeconds)
   }
 
-  current(): KeySnapshot | Promise<KeySnapshot> {
-    const { now, limits } = this.#options
-    const snapshot = this.latest
-    return snapshot?.isFresh(now(), limits.keysFreshSeconds) ? snapshot : this.#fetch()
+  get latest(): KeySnapshot | null {
+    return this.#latest
   }
 
-  async find(kid: string | null, algorithm: Algorithm): Promise<VerificationKey> {
-    const known = await this.current()
-    const key = known.find(kid, algorithm) ?? (await this.#afterUnknown(known)).find(kid, algorithm)
-    if (key === null) throw new AuthError('key_unknown')
-    return key
+  within(maxAgeSeconds: number): Eventual<KeySnapshot> {
+    const now = this.#options.now()
+    const snapshot = this.#latest
+    if (snapshot === null) return this.#needed(now)
+    const age = snapshot.ageMilliseconds(now)
+    if (age < 0) return this.#rebased(snapshot, now)
+    if (age >= Math.min(snapshot.freshSeconds, maxAgeSeconds) * 1000 * this.#refreshPart) this.#refreshSoon(now)
+    return age <= maxAgeSeconds * 1000 ? snapshot : this.#needed(now)
   }
 
-  /** The set to ask once more after a key was not found: a newer one, unless the issuer was asked only just now. */
-  #afterUnknown(known: KeySnapshot): KeySnapshot | Promise<KeySnapshot> {
-    const { now, limits } = this.#options
-    const sinceAsked = now() - this.#askedAt
-    const justAsked = sinceAsked >= 0 && sinceAsked < limits.unknownKeyCooldownSeconds * 1000
-    if (!justAsked || this.#fetching !== null) return this.#fetch()
-    // Only a set that was read says that a key is unknown; after a failure nobody knows.
-    if (this.#failure !== null) throw this.#unavailable(this.#failure)
-    return this.latest ?? known
+  find(kid: string | null, algorithm: Algorithm): Eventual<VerificationKey> {
+    const found = andThen(
+      this.within(this.#options.limits.keysStaleSeconds),
+      (known) => known.find(kid, algorithm) ?? this.#findUnknown(kid, algorithm),
+    )
+    return found instanceof Promise ? this.#inTime(found) : found
   }
 
-  /** One fetch for all who wait; each of them gets an error of its own. */
-  async #fetch(): Promise<KeySnapshot> {
-    this.#fetching ??= this.#load().finally(() => {
-      this.#fetching = null
-    })
-    const result = await this.#fetching
-    if (result instanceof FetchError) throw this.#unavailable(result)
-    return result
-  }
-
-  #unavailable({ message, status }: FetchError): AuthError {
-    const { retryAfterSeconds } = this.#options.limits
-    return new AuthError('keys_unavailable', { retryAfterSeconds, cause: new FetchError(message, status) })
-  }
-
-  async #load(): Promise<KeySnapshot | FetchError> {
-    const startedAt = this.#options.now()
-    this.#askedAt = startedAt
+  /** Nobody waits for more than the time of one fetch, even if it takes two of them. */
+  async #inTime(found: Promise<VerificationKey>): Promise<VerificationKey> {
     try {
-      this.latest = new KeySnapshot(await this.#read(), startedAt)
+      return await raced(found, this.#options.limits.fetchTotalMilliseconds)
+    } catch (error) {
+      throw error instanceof FetchError ? this.#unavailable(error, this.#options.now()) : error
+    }
+  }
+
+  async refresh(): Promise<void> {
+    if (this.#fetching !== null) await this.#fetching // it began before this was asked: it may bring what is no longer so
+    const failure = await (this.#fetching ?? this.#fetch())
+    if (failure !== null) throw this.#unavailable(failure, this.#options.now())
+  }
+
+  evict(): void {
+    this.#evictions++
+    this.#latest = null
+    this.#document = null
+    this.#fetching = null
+    this.#failure = null
+    this.#options.location.forget()
+    this.#unknown.clear()
+    this.#backOff.succeeded()
+  }
+
+  state(): KeySetState {
+    const now = this.#options.now()
+    const snapshot = this.#latest
+    return Object.freeze({
+      keys: snapshot?.keys.length ?? 0,
+      ageSeconds: snapshot?.ageSeconds(now) ?? null,
+      stale: snapshot?.isStale(now) ?? false,
+      failures: this.#backOff.failures,
+      lastFailure: this.#failure?.message ?? null,
+    })
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+  }
+
+  /** A clock that was set back says nothing about the age of a set: it counts anew, and a refresh begins at once. */
+  #rebased(snapshot: KeySnapshot, now: number): KeySnapshot {
+    this.#latest = new KeySnapshot(snapshot.keys, now, snapshot.freshSeconds)
+    this.#refreshSoon(now)
+    return this.#latest
+  }
+
+  /** In the background: nobody waits, and a failure only lengthens the pause. */
+  #refreshSoon(now: number): void {
+    if (this.#fetching === null && this.#backOff.waitMilliseconds(now) <= 0) void this.#fetch()
+  }
+
+  /** Keys where there are none, or too old ones: asked for unless the issuer has just failed. */
+  async #needed(now: number): Promise<KeySnapshot> {
+    if (this.#fetching === null && this.#backOff.waitMilliseconds(now) > 0) throw this.#unavailable(this.#failure, now)
+    const failure = await (this.#fetching ?? this.#fetch())
+    if (failure !== null || this.#latest === null) throw this.#unavailable(failure, this.#options.now())
+    return this.#latest
+  }
+
+  /** Only a fetch that began after the id was seen, and succeeded, says that a key is unknown. Until then nobody knows: 503. */
+  async #findUnknown(kid: string | null, algorithm: Algorithm): Promise<VerificationKey> {
+    const { now, limits } = this.#options
+    const age = this.#unknown.age(kid, algorithm, now())
+    if (age !== null && age < limits.unknownKeyAgainSeconds * 1000) throw new AuthError('key_unknown')
+    const doubt = (failure: FetchError | null) =>
+      age === null ? this.#unavailable(failure, now()) : new AuthError('key_unknown')
+
+    if (this.#fetching !== null) {
+      const failure = await this.#fetching
+      const key = this.#latest?.find(kid, algorithm)
+      if (key) return key
+      if (failure !== null) throw doubt(failure)
+    }
+    const ours = this.#fetching ?? this.#fetchForStranger()
+    if (ours === null) throw doubt(this.#failure)
+    const failure = await ours
+    const key = this.#latest?.find(kid, algorithm)
+    if (key) return key
+    if (failure !== null) throw doubt(failure)
+    this.#unknown.add(kid, algorithm, now())
+    throw new AuthError('key_unknown')
+  }
+
+  #fetchForStranger(): Promise<FetchError | null> | null {
+    const now = this.#options.now()
+    return this.#backOff.waitMilliseconds(now) <= 0 && this.#budget.waitMilliseconds(now) <= 0 ? this.#fetch() : null
+  }
+
+  /** One fetch for all who wait; never rejects. Each fetch counts against the budget of strangers, whoever needs it. */
+  #fetch(): Promise<FetchError | null> {
+    this.#budget.spend(this.#options.now())
+    const fetching = this.#load().finally(() => {
+      if (this.#fetching === fetching) this.#fetching = null
+      this.#plan()
+    })
+    this.#fetching = fetching
+    return fetching
+  }
+
+  async #load(): Promise<FetchError | null> {
+    const { now, limits, random, issuer, location } = this.#options
+    const evictions = this.#evictions
+    const startedAt = now()
+    const started = performance.now()
+    const tell = (result: 'loaded' | 'unchanged' | 'failed') => {
+      if (keysFetchChannel.heard) keysFetchChannel.publish({ issuer, result, durationMilliseconds: performance.now() - started })
+    }
+    try {
+      const { keys, freshSeconds } = await withinTime(limits.fetchTotalMilliseconds, (signal) => this.#read(signal))
+      if (evictions !== this.#evictions) throw new FetchError('the keys were evicted while they were read')
+      const snapshot = new KeySnapshot(keys, startedAt, freshSeconds)
+      const unchanged = this.#latest?.saysTheSame(snapshot) ?? false
+      if (!unchanged) this.#unknown.clear()
+      this.#latest = snapshot
+      this.#refreshPart = limits.keysRefreshPercent / 100 - random() * JITTER
       this.#failure = null
-      return this.latest
+      this.#backOff.succeeded()
+      tell(unchanged ? 'unchanged' : 'loaded')
+      return null
     } catch (error) {
       // A library's error can quote the answer it could not read: only our own fixed texts go on.
-      this.#failure = error instanceof FetchError ? error : new FetchError('the key set could not be read')
-      return this.#failure
+      const failure = error instanceof FetchError ? error : new FetchError('the key set could not be read')
+      tell('failed')
+      if (evictions !== this.#evictions) return failure // nothing that began before an eviction says how the issuer is now
+      this.#failure = failure
+      this.#backOff.failed(now())
+      location.doubt()
+      return failure
     }
   }
 
   /** The usable keys that the issuer shows now. */
-  async #read(): Promise<readonly VerificationKey[]> {
-    const { locate, fetch, limits } = this.#options
-    const { keys } = await fetchJson(await locate(), fetch, limits)
-    if (!Array.isArray(keys)) throw new FetchError('the key set has no list of keys')
-    if (keys.length > limits.keys) throw new FetchError('the key set has too many keys')
-    const imported = keys.map((jwk) => importJwk(jwk, limits.kidCharacters))
-    const usable = imported.filter((key): key is ImportedKey => typeof key !== 'string')
-    if (usable.length === 0) throw new FetchError('the key set has no usable key')
-    return Promise.all(usable.map(withThumbprint))
+  async #read(signal: AbortSignal): Promise<{ readonly keys: readonly VerificationKey[]; readonly freshSeconds: number }> {
+    const { location, fetch, limits } = this.#options
+    const evictions = this.#evictions
+    const url = await location.jwksUri(signal)
+    const document = this.#document?.url === url ? this.#document : new RemoteDocument(url, fetch, limits)
+    const { value, freshSeconds, unchanged } = await document.read(signal)
+    if (unchanged && this.#latest !== null && this.#document === document) return { keys: this.#latest.keys, freshSeconds }
+    if (evictions === this.#evictions) this.#document = null
+    const keys = await keysOf(value['keys'], limits)
+    if (evictions === this.#evictions) this.#document = document // with its ETag, only once its keys were usable
+    return { keys, freshSeconds }
   }
+
+  /** Plans the next refresh; the timer keeps no process alive. */
+  #plan(): void {
+    clearTimeout(this.#timer)
+    if (!this.#options.keepFresh || this.#closed) return
+    const wait = Math.min(MOST_TIMER_MILLISECONDS, Math.max(LEAST_TIMER_MILLISECONDS, this.#untilRefresh()))
+    this.#timer = setTimeout(() => {
+      if (this.#untilRefresh() > 0) this.#plan()
+      else this.#refreshSoon(this.#options.now())
+    }, wait).unref()
+  }
+
+  #untilRefresh(): number {
+    const now = this.#options.now()
+    const pause = this.#backOff.waitMilliseconds(now)
+    if (this.#latest === null || this.#backOff.failures > 0) return pause
+    const { fetchedAt, freshSeconds } = this.#latest
+    return (fetchedAt ?? now) + freshSeconds * 1000 * this.#refreshPart - now
+  }
+
+  /** Our trouble, and when to come again: as soon as the issuer may be asked again. */
+  #unavailable(failure: FetchError | null, now: number): AuthError {
+    const { message, status } = failure ?? new FetchError('the issuer is not asked again yet')
+    const wait = Math.max(this.#backOff.waitMilliseconds(now), failure === null ? this.#budget.waitMilliseconds(now) : 0)
+    const retryAfterSeconds = Math.max(this.#options.limits.retryAfterSeconds, Math.ceil(wait / 1000))
+    return new AuthError('keys_unavailable', { retryAfterSeconds, cause: new FetchError(message, status) })
+  }
+}
+
+/** @throws {FetchError} where there is no usable key */
+async function keysOf(jwks: unknown, limits: Limits): Promise<readonly VerificationKey[]> {
+  if (!Array.isArray(jwks)) throw new FetchError('the key set has no list of keys')
+  if (jwks.length > limits.keys) throw new FetchError('the key set has too many keys')
+  const imported = jwks.map((jwk) => importJwk(jwk, limits.kidCharacters))
+  const usable = imported.filter((key): key is ImportedKey => typeof key !== 'string')
+  if (usable.length === 0) throw new FetchError('the key set has no usable key')
+  return Promise.all(usable.map(withThumbprint))
 }

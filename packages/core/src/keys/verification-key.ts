@@ -1,5 +1,6 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { calculateJwkThumbprint, type JWK } from 'jose'
+import type { JWK } from 'jose'
+import { calculateJwkThumbprint } from 'jose/jwk/thumbprint' // the whole of jose takes a third of the start-up time
 import { ALGORITHMS, type Algorithm } from '../token/algorithms.js'
 import { isObject, type JsonObject, type JsonValue } from '../token/json.js'
 

@@ -1,8 +1,10 @@
 import type { RefusalCode } from '../challenge.js'
 import { admitted, type DelegatedContext } from '../delegation/context.js'
 import type { RequestView } from '../request-view.js'
+import { andThen, type Eventual } from '../thenable.js'
 import { askHook } from './hook.js'
-import { type CompiledRule, fitsRule } from './rule.js'
+import type { CompiledRule } from './rule.js'
+import { createRuleIndex } from './rule-index.js'
 import { narrowScopes } from './scopes.js'
 
 /** What the rules say about a delegated call. */
@@ -15,28 +17,51 @@ export interface Decision {
   readonly context: DelegatedContext
 }
 
+/** Asks the rules about a delegated call. */
+export type Decide = (context: DelegatedContext, request: RequestView, hookMilliseconds: number) => Eventual<Decision>
+
 /**
  * The first rule that fits decides; its limits then hold or refuse, and never lead to the next rule. Only the current actor is
  * looked at: everyone behind it is history (RFC 8693 4.1).
  *
- * @param context before any rule, with the token's own scopes
+ * Which rule fits, and which scopes it leaves, depends on the token alone: it is found once for each of them. Limits and `when`
+ * are asked for every request.
  */
-export async function decide(
-  rules: readonly CompiledRule[],
-  context: DelegatedContext,
-  request: RequestView,
-  hookMilliseconds: number,
-): Promise<Decision> {
-  const rule = rules.find((each) => fitsRule(each, context)) ?? null
-  if (rule === null) return { refusal: 'actor_unauthorized', rule, context }
-  const limit = firstLimit(rule, context, request)
-  if (limit !== null) return { refusal: limit, rule, context }
+export function createDecider(rules: readonly CompiledRule[]): Decide {
+  const index = createRuleIndex(rules)
+  const fits = new WeakMap<DelegatedContext, Fit>()
 
+  /** @param context before any rule, with the token's own scopes; shared by every request of the token */
+  function fitOf(context: DelegatedContext): Fit {
+    const known = fits.get(context)
+    if (known !== undefined) return known
+    const rule = index.first(context)
+    const fit = rule === null ? NO_RULE : { rule, admitted: admission(rule, context) }
+    fits.set(context, fit)
+    return fit
+  }
+
+  return (context, request, hookMilliseconds) => {
+    const { rule, admitted } = fitOf(context)
+    if (rule === null || admitted === null) return { refusal: 'actor_unauthorized', rule: null, context }
+    const limit = firstLimit(rule, context, request)
+    if (limit !== null) return { refusal: limit, rule, context }
+    if (rule.when === null) return admitted
+    return andThen(askHook(rule.when, admitted.context, request, hookMilliseconds), (answer) => {
+      if (answer === 'yes') return admitted
+      return { refusal: answer === 'no' ? 'actor_unauthorized' : 'rule_unavailable', rule, context }
+    })
+  }
+}
+
+/** The rule for a token, and what comes of it where its limits hold. */
+type Fit = { readonly rule: CompiledRule; readonly admitted: Decision } | { readonly rule: null; readonly admitted: null }
+
+const NO_RULE: Fit = { rule: null, admitted: null }
+
+function admission(rule: CompiledRule, context: DelegatedContext): Decision {
   const scopes = narrowScopes(context.scopes, rule.scopes, rule.exceptScopes)
-  const narrowed = admitted(context, { rule: rule.id, scopes, wouldRefuse: null })
-  const answer = rule.when === null ? 'yes' : await askHook(rule.when, narrowed, request, hookMilliseconds)
-  if (answer === 'yes') return { refusal: null, rule, context: narrowed }
-  return { refusal: answer === 'no' ? 'actor_unauthorized' : 'rule_unavailable', rule, context }
+  return Object.freeze({ refusal: null, rule, context: admitted(context, { rule: rule.id, scopes, wouldRefuse: null }) })
 }
 
 /** The limits of a rule that fits, except `when`, in the order in which they are asked. */

@@ -1,5 +1,6 @@
 import type { AuthContext } from '../delegation/context.js'
 import type { RequestView } from '../request-view.js'
+import type { Eventual } from '../thenable.js'
 
 /** A question to the application about one call. Only `true` is a yes. */
 export type Hook<C extends AuthContext> = (context: C, request: RequestView) => boolean | Promise<boolean>
@@ -8,23 +9,34 @@ export type Hook<C extends AuthContext> = (context: C, request: RequestView) => 
 export type HookAnswer = 'yes' | 'no' | 'unavailable'
 
 /** Asks the application, within a time. Whatever comes after that time is ignored. */
-export async function askHook<C extends AuthContext>(
+export function askHook<C extends AuthContext>(
   hook: Hook<C>,
   context: C,
   request: RequestView,
   milliseconds: number,
-): Promise<HookAnswer> {
-  let timer: NodeJS.Timeout | undefined
+): Eventual<HookAnswer> {
   try {
     const answer = hook(context, request)
-    if (typeof answer === 'boolean') return answer ? 'yes' : 'no'
+    return typeof answer === 'boolean' ? toAnswer(answer) : answerInTime(answer, milliseconds)
+  } catch {
+    return 'unavailable'
+  }
+}
+
+async function answerInTime(answer: Promise<boolean>, milliseconds: number): Promise<HookAnswer> {
+  let timer: NodeJS.Timeout | undefined
+  try {
     const late = new Promise<'unavailable'>((resolve) => {
       timer = setTimeout(resolve, milliseconds, 'unavailable')
     })
-    return await Promise.race([late, Promise.resolve(answer).then((value) => (value === true ? 'yes' : 'no'))])
+    return await Promise.race([late, Promise.resolve(answer).then(toAnswer)])
   } catch {
     return 'unavailable'
   } finally {
     clearTimeout(timer)
   }
+}
+
+function toAnswer(value: unknown): HookAnswer {
+  return value === true ? 'yes' : 'no'
 }

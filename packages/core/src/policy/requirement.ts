@@ -152,6 +152,7 @@ function meets({ matchers, not }: CompiledParty, party: Party | UnknownParty, is
 }
 
 function judgeScopes({ scopes, anyScope }: CompiledRequirement, context: AuthContext): RefusalCode | null {
+  if (anyScope.length === 0 && scopes.every((scope) => context.scopes.includes(scope))) return null
   const missing = scopes.filter((scope) => !context.scopes.includes(scope))
   const lacksAny = anyScope.length > 0 && !anyScope.some((scope) => context.scopes.includes(scope))
   if (missing.length === 0 && !lacksAny) return null

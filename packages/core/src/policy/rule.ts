@@ -80,8 +80,9 @@ export interface CompiledRule {
 
 /** What rules and requirements have to know about the issuers. */
 export interface KnownIssuers {
-  readonly names: ReadonlySet<string>
-  /** More than one issuer: the same id can then be two parties. */
+  /** Names of all issuers; `null`: the application is asked for them. */
+  readonly names: ReadonlySet<string> | null
+  /** There can be more than one issuer: the same id can then be two parties. */
   readonly several: boolean
   /** Every issuer writes scopes as space-separated words. */
   readonly scopesAreWords: boolean
@@ -135,7 +136,8 @@ function compileRule(rule: unknown, where: string, issuers: KnownIssuers): Compi
 export function issuersAt(value: unknown, where: string, issuers: KnownIssuers): ReadonlySet<string> {
   const names = namesAt(value, where)
   for (const name of names)
-    if (!issuers.names.has(name)) throw new ConfigError(`${where} names an issuer that is not configured: "${name}"`)
+    if (issuers.names !== null && !issuers.names.has(name))
+      throw new ConfigError(`${where} names an issuer that is not configured: "${name}"`)
   return names
 }
 
@@ -184,19 +186,23 @@ export function fitsRule(rule: CompiledRule, context: DelegatedContext): boolean
   )
 }
 
-/** Whether whatever fits `later` always fits `earlier`. */
-function shadows(earlier: CompiledRule, later: CompiledRule, allIssuers: ReadonlySet<string>): boolean {
-  const laterIssuers = [...(later.issuers ?? allIssuers)]
-  const onlyIssuer = laterIssuers.length === 1 ? (laterIssuers[0] ?? null) : null
+/**
+ * Whether whatever fits `later` always fits `earlier`.
+ * @param allIssuers `null`: not known
+ */
+function shadows(earlier: CompiledRule, later: CompiledRule, allIssuers: ReadonlySet<string> | null): boolean {
+  const laterIssuers = later.issuers ?? allIssuers
+  const [onlyIssuer = null] = laterIssuers?.size === 1 ? laterIssuers : []
   return (
     includesAll(earlier.kinds, later.kinds) &&
-    includesAll(earlier.issuers ?? allIssuers, new Set(laterIssuers)) &&
+    includesAll(earlier.issuers ?? allIssuers, laterIssuers) &&
     includesAll(earlier.tenants, later.tenants) &&
     alwaysCovers(earlier.actors, later.actors, onlyIssuer) &&
     alwaysCovers(earlier.subjects, later.subjects, onlyIssuer)
   )
 }
 
+/** `null` stands for everything. */
 function includesAll<T>(wide: ReadonlySet<T> | null, narrow: ReadonlySet<T> | null): boolean {
   return wide === null || (narrow !== null && [...narrow].every((each) => wide.has(each)))
 }

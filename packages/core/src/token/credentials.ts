@@ -8,16 +8,21 @@ import { isBelated } from '../thenable.js'
  */
 export type CredentialsSource = (request: RequestView) => string | null
 
-/** `1*SP b64token` after the scheme (RFC 6750 2.1); the scheme is compared without case (RFC 9110 11.1). */
-const BEARER = /^Bearer +([A-Za-z0-9\-._~+/]+=*)$/i
 const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/
-const SCHEME = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?: |$)/
+/** A scheme (RFC 9110 11.4), compared without case, and what follows it after `1*SP`. */
+const CREDENTIALS = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?: +|$)/
+
+/** Whether a text has the shape of a bearer token: `b64token` (RFC 6750 2.1). */
+export function isBearerToken(text: string): boolean {
+  return B64TOKEN.test(text)
+}
 
 /**
- * The one access token of a request, or `null` where the request presents none at all.
+ * What stands as the one access token of a request, or `null` where the request presents none at all.
  *
  * A request that presents credentials in two places is refused (RFC 6750 2: a client must not use more than one method), never
- * resolved by a preference: a proxy may have looked at the other one. Form bodies and query parameters are not read.
+ * resolved by a preference: a proxy may have looked at the other one. Form bodies and query parameters are not read. Whether the
+ * text has the shape of a token ({@link isBearerToken}) is not checked here: one that was proved before needs no such look.
  *
  * @throws {AuthError} `request_ambiguous`, `credentials_malformed`, `credentials_missing` (another scheme), `binding_unsupported` (`DPoP`)
  */
@@ -28,16 +33,18 @@ export function readCredentials(request: RequestView, from: CredentialsSource | 
   isBelated(elsewhere) // a promise is no string, so it is refused below
   if (lines.length > 1 || (lines.length === 1 && elsewhere !== null)) throw new AuthError('request_ambiguous')
   const line = lines[0]
-  if (line === undefined) {
-    if (elsewhere === null) return null
-    if (typeof elsewhere !== 'string' || !B64TOKEN.test(elsewhere)) throw new AuthError('credentials_malformed')
-    return elsewhere
-  }
-  const scheme = SCHEME.exec(line)?.[1]?.toLowerCase()
-  if (scheme === undefined) throw new AuthError('credentials_malformed')
-  if (scheme === 'dpop') throw new AuthError('binding_unsupported')
-  if (scheme !== 'bearer') throw new AuthError('credentials_missing')
-  const token = BEARER.exec(line)?.[1]
-  if (token === undefined) throw new AuthError('credentials_malformed')
+  if (line === undefined && elsewhere === null) return null
+  const token = line === undefined ? elsewhere : bearerOf(line)
+  if (typeof token !== 'string') throw new AuthError('credentials_malformed')
   return token
+}
+
+/** What follows the scheme `Bearer`. */
+function bearerOf(line: string): string {
+  const [start = '', scheme] = CREDENTIALS.exec(line) ?? []
+  if (scheme === undefined) throw new AuthError('credentials_malformed')
+  const name = scheme.toLowerCase()
+  if (name === 'dpop') throw new AuthError('binding_unsupported')
+  if (name !== 'bearer') throw new AuthError('credentials_missing')
+  return line.slice(start.length)
 }

@@ -114,16 +114,31 @@ function scan(text: string): { readonly colons: number; readonly escapedNames: b
 }
 
 /**
- * A deeply frozen copy whose objects have no prototype and no member `__proto__`, so that neither an inherited member nor a
- * handler's assignment can change what a claim says. Nesting must be bounded (see {@link parseStrictJson}).
+ * Freezes a parsed value deeply, and takes the prototypes of its objects and any member `__proto__` away, so that neither an
+ * inherited member nor a handler's assignment can change what a claim says. Nesting must be bounded (see {@link parseStrictJson}).
+ *
+ * @param value nobody else's: it is changed
  */
-export function frozenCopy<T extends JsonValue>(value: T, without?: ReadonlySet<string>): T
-export function frozenCopy(value: JsonValue, without?: ReadonlySet<string>): JsonValue {
+export function frozen<T extends JsonValue>(value: T): T {
   if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return Object.freeze(value.map((each: JsonValue) => frozenCopy(each)))
+  if (Array.isArray(value)) {
+    for (const each of value) frozen(each as JsonValue)
+    return Object.freeze(value)
+  }
+  const object = Object.setPrototypeOf(value, null) as { [name: string]: JsonValue }
+  for (const name in object) {
+    const member = object[name]
+    if (typeof member === 'object') frozen(member)
+  }
+  if (Object.hasOwn(object, '__proto__')) Reflect.deleteProperty(object, '__proto__')
+  return Object.freeze(object) as T
+}
+
+/** A copy of an object without some of its members, frozen in the same way. */
+export function frozenWithout(object: JsonObject, names: ReadonlySet<string>): JsonObject {
   const copy: Record<string, JsonValue> = Object.create(null)
-  for (const [name, member] of Object.entries(value as JsonObject)) {
-    if (name !== '__proto__' && member !== undefined && !without?.has(name)) copy[name] = frozenCopy(member)
+  for (const [name, member] of Object.entries(object)) {
+    if (name !== '__proto__' && member !== undefined && !names.has(name)) copy[name] = frozen(member)
   }
   return Object.freeze(copy)
 }

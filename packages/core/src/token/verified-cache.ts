@@ -38,6 +38,11 @@ export class VerifiedCache<T extends { readonly token: string }> {
     this.#entries.set(entry.token.slice(-TAIL_CHARACTERS), entry)
   }
 
+  /** Forgets every entry of a kind; looks at all of them. */
+  deleteEvery(isOne: (entry: T) => boolean): void {
+    for (const [tail, entry] of [...this.#entries.entries()]) if (isOne(entry)) this.#entries.delete(tail)
+  }
+
   delete(entry: T): void {
     this.#entries.delete(entry.token.slice(-TAIL_CHARACTERS))
   }

@@ -172,7 +172,7 @@ export function createWorld(options: Partial<ResourceServerOptions> = {}): World
 }
 
 /** The refusal with which a step ended, or `null`. Any other error is the test's failure. */
-async function refusalOf(step: () => Promise<unknown>): Promise<AuthError | null> {
+async function refusalOf(step: () => unknown): Promise<AuthError | null> {
   try {
     await step()
     return null

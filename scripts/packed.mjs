@@ -43,7 +43,7 @@ try {
   }
 
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'empty', private: true, type: 'module' }))
-  const own = ['express', 'koa', 'pino', 'typescript', '@types/node', '@types/express', '@types/koa']
+  const own = ['express', 'koa', 'pino', '@opentelemetry/api', 'typescript', '@types/node', '@types/express', '@types/koa']
   const peers = own.map((name) => `${name}@${manifest.devDependencies[name]}`)
   run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...tarballs, ...peers], { cwd: project })
   say('packed  the tarballs install into an empty project')
@@ -59,7 +59,7 @@ for (const make of [expressServer, koaServer]) {
   if (!(refused instanceof AuthError) || refused.code !== 'token_malformed') throw new Error('two cores, or none')
   await api.close().catch(() => {})
 }
-if (typeof curity !== 'function' || typeof pinoSink !== 'function') throw new Error('an export is missing')
+if (typeof curity !== 'function' || typeof pinoSink !== 'function' || typeof instrumentBehalf()() !== 'undefined') throw new Error('an export is missing')
 await issuer.close()
 `
   const names = [
@@ -67,6 +67,7 @@ await issuer.close()
     ['{ curity }', '@behalf/core/issuers'],
     ['{ resourceServer: expressServer }', '@behalf/express'],
     ['{ resourceServer: koaServer }', '@behalf/koa'],
+    ['{ instrumentBehalf }', '@behalf/opentelemetry'],
     ['{ pinoSink }', '@behalf/pino'],
     ['{ createTestIssuer, memorySink }', '@behalf/testing'],
   ]
@@ -109,7 +110,7 @@ express().get('/orders/:id', api.authenticate(), api.guard({ scopes: 'orders:rea
 const koa = koaServer({ issuers: [curity({ issuer: 'https://a.example', audience: 'b' })] })
 new Koa<{ user: string }>().use(koa.authenticate()).use((ctx) => { const user: string = ctx.state.user; ctx.body = [user, ctx.state.auth.subject.id] })
 export const errors: AuthError[] = []
-export { pinoSink }
+export { instrumentBehalf, pinoSink }
 `
   const compiled = compile(good)
   if (compiled.status !== 0) throw new Error(`a user's program does not compile:\n${compiled.stdout}`)

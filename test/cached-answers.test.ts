@@ -374,7 +374,7 @@ describe('cached and uncached', () => {
     ['function', 50],
     ['asynchronous function', 30],
   ])(
-    'answers are the same for any sequence of tokens, requirements, rules, clock steps and changes of keys: issuers by %s',
+    '[BEHALF-cached-same] answers are the same for any sequence of tokens, requirements, rules, clock steps and changes of keys: issuers by %s',
     { timeout: FUZZ_TIMEOUT },
     async (configured, runs) => {
       const seen = { asked: 0, admitted: 0, hits: 0, refreshing: 0, codes: new Set<unknown>() }

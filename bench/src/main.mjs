@@ -1,9 +1,9 @@
 // npm run bench [-- --quick] [micro] [http] [growth] [memory] [startup]
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { judgeAims, printAims } from './aims.mjs'
 import { describeMachine, strangersLoad } from './machine.mjs'
-import { endProgress, progress } from './table.mjs'
+import { endProgress, progress, say, transcript } from './table.mjs'
 
 /** Loaded only when it runs: a part must not find another's modules warm, nor its memory taken. */
 const PARTS = {
@@ -28,10 +28,10 @@ function readArguments(words) {
 async function main() {
   const { quick, names } = readArguments(process.argv.slice(2))
   const machine = { ...describeMachine(), strangersLoad: await strangersLoad() }
-  process.stdout.write(`${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${machine.date}${quick ? ', quick' : ''}\n`)
+  say(`${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, ${machine.date}${quick ? ', quick' : ''}\n`)
   if (machine.strangersLoad > BUSY) {
     const percent = Math.round(machine.strangersLoad * 100)
-    process.stdout.write(`other processes keep ${percent} % of the cores busy: the figures below are not worth keeping\n`)
+    say(`other processes keep ${percent} % of the cores busy: the figures below are not worth keeping\n`)
   }
   const parts = {}
   const seconds = {}
@@ -49,6 +49,14 @@ async function main() {
   const file = new URL(`../results${quick ? '.quick' : ''}${whole ? '' : '.partial'}.json`, import.meta.url)
   writeFileSync(file, `${JSON.stringify({ machine, quick, seconds, aims, parts }, null, 2)}\n`)
   process.stdout.write(`\nwritten: ${fileURLToPath(file)}\n`)
+  if (whole && !quick) showLastRun()
+}
+
+/** Puts what was printed into the page that explains it: nobody copies figures by hand. */
+function showLastRun() {
+  const page = new URL('../../docs/performance.md', import.meta.url)
+  const [before, mark] = readFileSync(page, 'utf8').split(/(<!-- last full run -->\n)/)
+  writeFileSync(page, `${before}${mark}\`\`\`text\n${transcript().trim()}\n\`\`\`\n`)
 }
 
 main().catch((error) => {

@@ -1,5 +1,16 @@
 // Tables of text, and progress for whoever waits.
 
+const said = []
+
+/** Prints a text that belongs to the results. */
+export function say(text) {
+  said.push(text)
+  process.stdout.write(text)
+}
+
+/** Everything that was said. */
+export const transcript = () => said.join('')
+
 /**
  * @param {string} title
  * @param {readonly string[]} columns
@@ -11,7 +22,7 @@ export function printTable(title, columns, rows) {
   const line = (row) =>
     row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]))).join('  ')
   const [head, ...body] = cells.map(line)
-  process.stdout.write(`\n${title}\n${head}\n${'-'.repeat(head.length)}\n${body.join('\n')}\n`)
+  say(`\n${title}\n${head}\n${'-'.repeat(head.length)}\n${body.join('\n')}\n`)
 }
 
 export function fixed(value, digits = 2) {

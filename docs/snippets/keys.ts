@@ -8,6 +8,9 @@ const tenants = {
     issuer === 'https://login.customer.example' ? { issuer: 'https://login.customer.example' } : null,
 }
 
+/** Stands for an agent of `undici`: a proxy, or one with a client certificate. */
+const agentOfTheProxy = {}
+
 // #region tenants
 const api = resourceServer({
   issuers: async (unverifiedIss) => {
@@ -21,10 +24,17 @@ const app = express()
 // #region ready
 app.get('/ready', (_req, res) => {
   api.ready().then(
-    () => res.json(api.keys.state()),
+    () => res.sendStatus(204), // who may see it, can be told api.keys.state()
     () => res.sendStatus(503),
   )
 })
 
 // #endregion ready
-export { app }
+
+const proxied = resourceServer({
+  issuers: [oauth({ issuer: 'https://as.example.com', audience: 'https://api.example.com' })],
+  // #region fetch
+  fetch: (url, init) => fetch(url, { ...init, dispatcher: agentOfTheProxy } as RequestInit),
+  // #endregion fetch
+})
+export { app, proxied }

@@ -1,6 +1,6 @@
 /**
- * Every bound of the core, in one place: its unit is in its name, its reason beside it.
- * All of them can be set with the `limits` option of a resource server.
+ * Every bound that an application may want to move: its unit is in its name, its reason beside it. All of them can be set with
+ * the `limits` option of a resource server. What is below {@link DEFAULT_LIMITS} is set elsewhere, or follows from Node.
  */
 export interface Limits {
   /** Longest token, in bytes of its compact form. Node's own header limit is 16 KiB; nothing longer can be a header. */
@@ -29,7 +29,7 @@ export interface Limits {
   readonly keysFreshLeastSeconds: number
   /** Longest time for which a document is fresh, whatever its server says, in seconds: a removed key would work that long. */
   readonly keysFreshMostSeconds: number
-  /** When a fresh key set is refreshed in the background, in percent of that time; up to a tenth of it earlier, so that not all ask at once. */
+  /** When keys are refreshed in the background, in percent of their time; up to a tenth of that earlier, so that not all ask at once. */
   readonly keysRefreshPercent: number
   /** Largest age of keys that prove direct calls while the issuer cannot be read, in seconds. Then 503. */
   readonly keysStaleSeconds: number
@@ -113,3 +113,12 @@ export const DEFAULT_CACHE_BYTES: number = 64 * 1024 * 1024
 
 /** Most entries that a cache can be given: more than a `Map` can hold would fail later. */
 export const MAX_CACHE_ENTRIES: number = 2 ** 24 - 1
+
+/** Longest timer, in milliseconds: Node fires a longer one at once. */
+export const LONGEST_TIMER_MILLISECONDS: number = 2 ** 31 - 1
+
+/** Most different headers of proven tokens that are kept; an issuer has one for each key, and a stranger none. */
+export const MAX_PROVEN_HEADERS = 1024
+
+/** Most different scope texts that are kept; clients ask for the same again and again. */
+export const MAX_SCOPE_TEXTS = 256

@@ -61,14 +61,16 @@ export function nodeRequestView<R>(request: NodeRequest, framework: FrameworkVie
 /** Reads what it is asked for, when it is asked: most requests are asked for one field. */
 class NodeRequestView<R> implements RequestView {
   readonly wireMethod: string
+  /** Read at once: a socket that is closed has no peer any more, and callers can close theirs. */
+  readonly peer: string | null
   readonly #request: NodeRequest
   readonly #framework: FrameworkView<R>
   #authorization: readonly string[] | null = null
-  #peer: string | null | undefined = undefined
 
   constructor(request: NodeRequest, framework: FrameworkView<R>) {
     this.#request = request
     this.#framework = framework
+    this.peer = request.socket?.remoteAddress ?? null
     this.wireMethod = wireMethodOf(request.rawHeaders) ?? framework.originalMethod ?? request.method ?? ''
   }
 
@@ -98,12 +100,6 @@ class NodeRequestView<R> implements RequestView {
   header(name: string): string | null {
     const value = this.#request.headers[name.toLowerCase()]
     return typeof value === 'string' ? value : (value?.join(', ') ?? null)
-  }
-
-  /** Read once: a socket that was closed meanwhile has no peer any more. */
-  get peer(): string | null {
-    if (this.#peer === undefined) this.#peer = this.#request.socket?.remoteAddress ?? null
-    return this.#peer
   }
 
   get raw(): unknown {

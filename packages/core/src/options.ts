@@ -13,6 +13,7 @@ import {
   DEFAULT_CLOCK_TOLERANCE_SECONDS,
   DEFAULT_LIMITS,
   type Limits,
+  LONGEST_TIMER_MILLISECONDS,
   MAX_CACHE_ENTRIES,
   MAX_CLOCK_TOLERANCE_SECONDS,
 } from './limits.js'
@@ -74,7 +75,10 @@ export interface ResourceServerOptions {
   readonly warmUp?: boolean
   /** How keys are discovered where `issuers` is a function. */
   readonly discovery?: DiscoveryOptions
-  /** Fetches key sets and metadata. Default: the standard `fetch`. */
+  /**
+   * Fetches key sets and metadata: for a proxy, or mutual TLS to the issuer. It must pass on what it is given (`redirect`, `signal`,
+   * `headers`) and answer with a standard `Response`; its failure is `keys_unavailable`. Default: the standard `fetch`.
+   */
   readonly fetch?: Fetch
   /** The clock, in milliseconds since the epoch; for tests. Default `Date.now`. */
   readonly now?: () => number
@@ -165,7 +169,7 @@ function resolveIssuers(
       knownIssuers: { names: null, several: true, scopesAreWords: true },
     }
   }
-  if (allowPrivate !== null) throw new ConfigError('discovery.allowPrivateAddresses is only asked where issuers is a function')
+  if (allowPrivate !== null) throw new ConfigError('discovery is for issuers as a function: leave it out beside a list')
   const issuers = listIssuers(value, { ...common, keepFresh: true, screen: null })
   return {
     issuers: new ListedIssuers(issuers),
@@ -248,20 +252,34 @@ function credentialsAt(value: unknown, where: string): CredentialsSource {
   return functionAt<CredentialsSource>(membersOf(value, where, ['from'])['from'], `${where}.from`)
 }
 
-/** Node fires a longer timer at once. */
-const LONGEST_TIMER_MILLISECONDS = 2 ** 31 - 1
+/** Limits that say how many entries a memory has room for from the start. */
+const ROOMS: ReadonlySet<string> = new Set(['issuers', 'unknownIssuers', 'unknownKeys'] satisfies (keyof Limits)[])
+
+/** Pairs of limits of which the first must not be greater than the second. */
+const IN_ORDER: readonly (readonly [keyof Limits, keyof Limits])[] = [
+  ['keysFreshLeastSeconds', 'keysFreshSeconds'],
+  ['keysFreshSeconds', 'keysFreshMostSeconds'],
+  ['keysStaleDelegatedSeconds', 'keysStaleSeconds'],
+  ['backOffFirstSeconds', 'backOffMostSeconds'],
+  ['fetchHeadersMilliseconds', 'fetchTotalMilliseconds'],
+]
 
 function limitsAt(value: unknown, where: string): Limits {
   const members = membersOf(value, where, Object.keys(DEFAULT_LIMITS))
-  for (const [name, limit] of Object.entries(members)) {
-    integerAt(limit, `${where}.${name}`, 1, name.endsWith('Milliseconds') ? LONGEST_TIMER_MILLISECONDS : Number.MAX_SAFE_INTEGER)
-  }
+  for (const [name, limit] of Object.entries(members)) integerAt(limit, `${where}.${name}`, 1, mostOf(name))
   const limits = Object.freeze({ ...DEFAULT_LIMITS, ...(members as Partial<Limits>) })
-  if (limits.keysFreshLeastSeconds > limits.keysFreshMostSeconds) {
-    throw new ConfigError(`${where}.keysFreshLeastSeconds is greater than keysFreshMostSeconds`)
+  for (const [less, more] of IN_ORDER) {
+    if (limits[less] > limits[more]) {
+      throw new ConfigError(`${where}.${less} (${limits[less]}) is greater than ${more} (${limits[more]}): set both`)
+    }
   }
-  if (limits.keysRefreshPercent > 100) throw new ConfigError(`${where}.keysRefreshPercent is greater than 100`)
   return limits
+}
+
+function mostOf(limit: string): number {
+  if (limit === 'keysRefreshPercent') return 100
+  if (ROOMS.has(limit)) return MAX_CACHE_ENTRIES
+  return limit.endsWith('Milliseconds') ? LONGEST_TIMER_MILLISECONDS : Number.MAX_SAFE_INTEGER
 }
 
 function cacheAt(value: unknown, where: string): Settings['cache'] {

@@ -1,7 +1,7 @@
 import type { AuditResult } from './audit/event.js'
 import { createRecorder } from './audit/recorder.js'
 import type { RefusalCode } from './challenge.js'
-import { booleanAt, membersOf, optional } from './config-shape.js'
+import { booleanAt, membersOf, optional, stringAt } from './config-shape.js'
 import { type AuthContext, admitted, type DelegatedContext, isDelegated } from './delegation/context.js'
 import { ApplicationError, AuthError, ConfigError } from './errors.js'
 import type { IssuerKeyState } from './issuers/registry.js'
@@ -71,7 +71,10 @@ export interface ResourceServer {
   readonly contextCanChange: boolean
 }
 
-/** What can be done about an issuer's keys by hand. All of them throw {@link ConfigError} for an issuer that is not configured. */
+/**
+ * What can be done about an issuer's keys by hand. `refresh` and `evict` of an issuer that is not on a configured list are a
+ * {@link ConfigError}; where `issuers` is a function, `refresh` asks it, and `evict` of one that is not known does nothing.
+ */
 export interface KeyControl {
   /**
    * Reads an issuer's keys anew, beginning now: what it has removed proves nothing from then on. Rejects with {@link AuthError}
@@ -79,8 +82,9 @@ export interface KeyControl {
    */
   refresh(issuer: string): Promise<void>
   /**
-   * Drops an issuer's keys and its verified tokens: every token of it is answered 503 until a set is read that was asked for after
-   * this. Keys that are configured come back with {@link KeyControl.refresh}. Where `issuers` is a function, it is asked again.
+   * Drops an issuer's keys and its verified tokens: every token of it waits for, or is answered 503 until, a set is read that was
+   * asked for after this. A key that the issuer still shows is good again then. Keys that are configured come back with
+   * {@link KeyControl.refresh}. Where `issuers` is a function, it is asked again.
    */
   evict(issuer: string): void
   /** The keys of every issuer that is known now. */
@@ -278,6 +282,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
 
   /** Nothing is done twice; but a place that takes nobody anonymous must not rely on one that does. */
   function passAgain(visit: Visit, anonymousToo: boolean): Eventual<Passage> {
+    if (visit.passage === null) throw new ConfigError('authenticate() was called from within itself: by a sink, a hook or credentials.from')
     return andThen(visit.passage, (passage) => {
       if (visit.state === 'anonymous') admitAnonymous(visit, anonymousToo)
       return passage
@@ -312,6 +317,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
   }
 
   function issuerNamed(issuer: string): string {
+    stringAt(issuer, 'the issuer of api.keys')
     if (settings.knownIssuers.names?.has(issuer) === false) throw new ConfigError(`no issuer is configured as "${issuer}"`)
     return issuer
   }

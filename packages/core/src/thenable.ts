@@ -30,6 +30,19 @@ export function orRejected<T>(step: () => Eventual<T>): Eventual<T> {
   }
 }
 
+/** What a task comes to, or what `late` answers or throws where it takes longer. Whatever comes after that is ignored. */
+export async function inTime<T>(task: Promise<T>, milliseconds: number, late: () => T): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const timeUp = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds)
+  })
+  try {
+    return await Promise.race([task, timeUp.then(late)])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /** Whether a value is a promise of any realm or library. */
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return value !== null && typeof (value as { then?: unknown } | undefined)?.then === 'function'

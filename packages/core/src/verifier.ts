@@ -8,7 +8,7 @@ import { carriesDelegation } from './delegation/decode.js'
 import { AuthError } from './errors.js'
 import type { Issuer } from './issuers/issuer.js'
 import type { IssuerRegistry } from './issuers/registry.js'
-import type { Limits } from './limits.js'
+import { type Limits, MAX_PROVEN_HEADERS } from './limits.js'
 import { andThen, attempt, type Eventual } from './thenable.js'
 import { type Algorithm, isAlgorithm } from './token/algorithms.js'
 import { isIdentifier } from './token/identifier.js'
@@ -92,9 +92,6 @@ interface Proof {
 interface Trail {
   evidence: () => Evidence
 }
-
-/** Most different headers that are kept; issuers have one for each key, and attackers none. */
-const MAX_PROVEN_HEADERS = 1024
 
 export function isRefused(result: ProvenToken | RefusedToken): result is RefusedToken {
   return 'error' in result

@@ -30,8 +30,8 @@ export type Passage = 'go_on' | 'client_gone'
 /** The server's own record of one request. */
 export interface Visit extends AuditRequest {
   state: 'under_way' | 'anonymous' | 'admitted' | 'refused'
-  /** Whether the next handler may run: settled when `authenticate()` is through. */
-  passage: Eventual<Passage>
+  /** Whether the next handler may run: settled when `authenticate()` is through. `null`: it has not come to its first wait. */
+  passage: Eventual<Passage> | null
   /** Why the request was refused; an error of the application's own where one of its functions threw. */
   failure: unknown
   proven: ProvenToken | null
@@ -54,7 +54,7 @@ class RequestVisit implements Visit {
   readonly view: RequestView
   readonly startedAt: number
   state: Visit['state'] = 'under_way'
-  passage: Visit['passage'] = 'go_on'
+  passage: Visit['passage'] = null
   failure: unknown = null
   proven: ProvenToken | null = null
   context: AuthContext | null = null

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { bestEffort, ConfigError, iterableSink, type ResourceServerOptions } from '@behalf/core'
+import { bestEffort, ConfigError, DEFAULT_LIMITS, iterableSink, type ResourceServerOptions } from '@behalf/core'
 import { createResourceServer } from '@behalf/core/adapter'
 import { asgardeo, curity, custom, descope, oauth } from '@behalf/core/issuers'
 import { createSigningKey, fixtures, memorySink } from '@behalf/testing'
@@ -50,6 +50,15 @@ const undefinedMembers = (names: readonly string[], make: (more: Wrong) => unkno
     () => make({ [name]: undefined }),
     new RegExp(`${name}.* is undefined: give a value`),
   ])
+
+/** Limits of which the first must not be greater than the second, and a value that both can have. */
+const PAIRS = [
+  ['keysFreshLeastSeconds', 'keysFreshSeconds', 300],
+  ['keysFreshSeconds', 'keysFreshMostSeconds', 1200],
+  ['keysStaleDelegatedSeconds', 'keysStaleSeconds', 1200],
+  ['backOffFirstSeconds', 'backOffMostSeconds', 30],
+  ['fetchHeadersMilliseconds', 'fetchTotalMilliseconds', 2500],
+] as const
 
 const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
   'the server': [
@@ -113,6 +122,29 @@ const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
       () => server({ limits: { hookMilliseconds: 2 ** 31 } }),
       /limits\.hookMilliseconds must be/,
     ],
+    ...['issuers', 'unknownIssuers', 'unknownKeys'].map(
+      (name): Mistake => [
+        `more ${name} than a memory has room for`,
+        () => server({ limits: { [name]: 16_777_216 } }),
+        new RegExp(`limits\\.${name} must be a whole number, from 1 to 16777215`),
+      ],
+    ),
+    ['a refresh after the time is over', () => server({ limits: { keysRefreshPercent: 101 } }), /keysRefreshPercent .*1 to 100/],
+    ...PAIRS.flatMap(([less, more, between]): Mistake[] => [
+      [
+        `${less} greater than ${more}`,
+        () => server({ limits: { [less]: between + 1, [more]: between } }),
+        new RegExp(`limits\\.${less} \\(${between + 1}\\) is greater than ${more} \\(${between}\\): set both`),
+      ],
+      [`${less} greater than the default of ${more}`, () => server({ limits: { [less]: DEFAULT_LIMITS[more] + 1 } }), /set both/],
+    ]),
+    ...PAIRS.filter(([less]) => DEFAULT_LIMITS[less] > 1).map(
+      ([less, more]): Mistake => [
+        `${more} less than the default of ${less}`,
+        () => server({ limits: { [more]: DEFAULT_LIMITS[less] - 1 } }),
+        new RegExp(`limits\\.${less} .* is greater than`),
+      ],
+    ),
     ['an unknown limit', () => server({ limits: { tokenBits: 1 } }), /limits has an unknown member "tokenBits"/],
     ['an undefined limit', () => server({ limits: { keys: undefined } }), /limits\.keys is undefined/],
     ...undefinedMembers(
@@ -710,6 +742,13 @@ describe('what stands near a mistake, and is none', () => {
     ['authenticate() without anything', () => server({}).authenticate()],
     ['tolerance 0', () => server({ clockToleranceSeconds: 0 })],
     ['tolerance 300', () => server({ clockToleranceSeconds: 300 })],
+    ...PAIRS.map(
+      ([less, more, both]) => [`${less} as great as ${more}`, () => server({ limits: { [less]: both, [more]: both } })] as const,
+    ),
+    ...['issuers', 'unknownIssuers', 'unknownKeys'].map(
+      (name) => [`as many ${name} as a memory has room for`, () => server({ limits: { [name]: 16_777_215 } })] as const,
+    ),
+    ['a refresh when the time is over', () => server({ limits: { keysRefreshPercent: 100 } })],
     ['audience null with clientIds', () => issuer({ audience: null, clientIds: ['a'] })],
     ['audience null with anyClient', () => issuer({ audience: null, anyClient: true })],
     ...['http://127.0.0.1:1/jwks', 'http://localhost/jwks', 'http://[::1]:8/jwks', 'https://as.example.test/jwks'].map(

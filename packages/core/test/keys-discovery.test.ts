@@ -24,7 +24,7 @@ import {
   until,
   watchedFetch,
 } from './support/key-apis.js'
-import { type Answer, createKeyServer, documents, json, type KeyServer, reset, status } from './support/key-server.js'
+import { type Answer, createKeyServer, documents, json, type KeyServer, reset, status, versioned } from './support/key-server.js'
 
 let server: KeyServer
 beforeAll(async () => {
@@ -102,6 +102,21 @@ describe('discovery', () => {
 
   const metadata = (issuer: string, more: object = {}) => ({ issuer, jwks_uri: `${server.origin}/keys`, ...more })
   const discovering = (issuer: string) => apiOf({ issuers: [oauth({ issuer, audience: TEST_AUDIENCE })] })
+
+  test('evict() forgets the versions of metadata, too: all of it is asked for anew', async () => {
+    const api = discovering(server.origin)
+    server.answer = documents({
+      [OAUTH]: versioned('"m"', metadata(server.origin), { 'cache-control': 'no-cache' }),
+      '/keys': versioned('"k"', GOOD_SET),
+    })
+    await api.server.keys.refresh(server.origin)
+    clock.time += 61_000
+    await api.server.keys.refresh(server.origin)
+    api.server.keys.evict(server.origin)
+    await api.server.keys.refresh(server.origin)
+    expect(server.asked).toEqual([OAUTH, '/keys', OAUTH, '/keys', OAUTH, '/keys'])
+    expect(server.etags).toEqual([null, null, '"m"', '"k"', null, null])
+  })
 
   test.each([
     [

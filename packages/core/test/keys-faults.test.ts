@@ -126,7 +126,7 @@ describe('an issuer that is down after one good fetch', () => {
     },
   )
 
-  test('[BEHALF-own-trouble] no request fails, cached or not, direct for 60 minutes and delegated for 15; then 503 and never 401', async () => {
+  test('[BEHALF-own-trouble] [BEHALF-stale-bounds] no request fails, cached or not, direct for 60 minutes and delegated for 15; then 503 and never 401', async () => {
     const { fetch, idle } = watchedFetch()
     const api = remote({ fetch })
     const [direct, delegated] = [tokenOf(ISSUER), delegatedOf(ISSUER)]

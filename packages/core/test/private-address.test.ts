@@ -136,7 +136,7 @@ describe('publicAddressesOnly', () => {
     },
   )
 
-  test('asks for every address of a name, and refuses it for a single one that is not public', async () => {
+  test('[BEHALF-public-addresses] asks for every address of a name, and refuses it for a single one that is not public', async () => {
     const asked: string[] = []
     const to = (...addresses: string[]): ResolveHost => {
       return async (host) => {
@@ -321,10 +321,10 @@ describe('a server whose issuers are asked for', () => {
     })
   })
 
-  test('discovery.allowPrivateAddresses beside a list of issuers is a mistake', () => {
+  test('discovery beside a list of issuers is a mistake', () => {
     for (const allowPrivateAddresses of [true, false]) {
       const options = { issuers: [issuer.options()], discovery: { allowPrivateAddresses } }
-      expect(() => createResourceServer(options)).toThrow(/allowPrivateAddresses is only asked where issuers is a function/)
+      expect(() => createResourceServer(options)).toThrow('discovery is for issuers as a function: leave it out beside a list')
     }
     const mistaken = { issuers: () => null, discovery: { allowPrivateAddresses: 'yes' } } as unknown as ResourceServerOptions
     expect(() => createResourceServer(mistaken)).toThrow('discovery.allowPrivateAddresses must be true or false')

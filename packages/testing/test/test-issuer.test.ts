@@ -231,7 +231,7 @@ describe('a test issuer', () => {
     expect(await outcomeOf(server, before)).toBe('direct')
     issuer.rotate()
     expect(issuer.key().kid).not.toBe(kid)
-    now += 6_000 // past the cool-down of unknown keys
+    now += 6_000 // past the time in which an unknown key id causes no further fetch
     expect(await outcomeOf(server, issuer.token())).toBe('direct')
     expect(await outcomeOf(server, before)).toBe('key_unknown')
   })

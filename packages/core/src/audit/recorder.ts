@@ -1,6 +1,6 @@
 import type { AuthContext } from '../delegation/context.js'
 import { auditFailureChannel } from '../telemetry.js'
-import type { Eventual } from '../thenable.js'
+import { type Eventual, inTime } from '../thenable.js'
 import type { AuditEvent } from './event.js'
 import { type AuditSink, isBestEffort } from './sink.js'
 
@@ -73,18 +73,12 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
     }
   }
 
-  async function inTime(waiting: readonly Promise<boolean>[], loss: Loss): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(resolve, timeoutMilliseconds, 'late')
+  function allAccept(waiting: readonly Promise<boolean>[], loss: Loss): Promise<boolean> {
+    const accepted = Promise.all(waiting).then((answers) => answers.every(Boolean))
+    return inTime(accepted, timeoutMilliseconds, () => {
+      countLost(loss)
+      return false
     })
-    try {
-      const answer = await Promise.race([late, Promise.all(waiting).then((all) => (all.every(Boolean) ? 'yes' : 'no'))])
-      if (answer === 'late') countLost(loss)
-      return answer === 'yes'
-    } finally {
-      clearTimeout(timer)
-    }
   }
 
   return {
@@ -104,7 +98,7 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
         if (answer === false) refused = true
         else if (answer !== true) waiting = [...(waiting ?? []), answer]
       }
-      return refused ? false : waiting === null || inTime(waiting, loss)
+      return refused ? false : waiting === null || allAccept(waiting, loss)
     },
 
     note(create) {

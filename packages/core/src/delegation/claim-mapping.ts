@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { stringAt } from '../config-shape.js'
 import { ConfigError } from '../errors.js'
-import type { Limits } from '../limits.js'
+import { type Limits, MAX_SCOPE_TEXTS } from '../limits.js'
 import { isIdentifier } from '../token/identifier.js'
 import { isObject, type JsonObject, type JsonValue } from '../token/json.js'
 
@@ -73,9 +73,6 @@ function scopesOfTenant(claims: JsonObject, { tenantScopes, tenant }: ClaimMappi
   const ofTenant = own(tenants, selected)
   return wordsOf(isObject(ofTenant) ? own(ofTenant, tenantScopes.member) : undefined, 'list')
 }
-
-/** Most different scope texts that are remembered. */
-const MAX_SCOPE_TEXTS = 256
 
 /** What was read of scope texts, for each server's limits. */
 const scopeTexts = new WeakMap<Limits, LRUCache<string, readonly string[]>>()

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { LRUCache } from 'lru-cache'
 import { AuthError, ConfigError } from '../errors.js'
 import type { KeySetState } from '../keys/key-set.js'
-import type { Eventual } from '../thenable.js'
+import { type Eventual, inTime } from '../thenable.js'
 import { type Issuer, type IssuerEnvironment, type IssuerOptions, resolveIssuer } from './issuer.js'
 
 /** Finds issuers by `iss`; one at a time is the issuer of a name. */
@@ -58,13 +58,15 @@ export class ListedIssuers implements IssuerRegistry {
  */
 export type IssuerLookup = (unverifiedIss: string) => IssuerOptions | null | Promise<IssuerOptions | null>
 
-/** What the application is asked once more before the time of an issuer is over, so that no request waits for it. */
+/** Part of the time of an issuer after which the application is asked again in the background, so that no request waits for it. */
 const ASK_AGAIN_PART = 0.8
 
 interface Entry {
   readonly issuer: Issuer
   /** Milliseconds since the epoch. */
   readonly askedAt: number
+  /** When it was asked for again, maybe in vain. */
+  triedAt: number
 }
 
 /** One question to the application, shared by all who wait. Never rejects: each of them gets an error of its own. */
@@ -96,7 +98,7 @@ export class AskedIssuers implements IssuerRegistry {
     if (entry !== undefined) {
       const age = now() - entry.askedAt
       if (age >= 0 && age < limits.issuerSeconds * 1000) {
-        if (age >= limits.issuerSeconds * 1000 * ASK_AGAIN_PART) void this.#ask(unverifiedIss)
+        if (age >= limits.issuerSeconds * 1000 * ASK_AGAIN_PART) this.#askAgain(unverifiedIss, entry)
         return entry.issuer
       }
     }
@@ -130,10 +132,19 @@ export class AskedIssuers implements IssuerRegistry {
     const answer = await question
     if (answer === 'unknown') throw new AuthError('issuer_unknown')
     if (answer === 'unavailable') {
-      throw new AuthError('issuer_unavailable', { retryAfterSeconds: this.#environment.limits.retryAfterSeconds })
+      const cause = new Error('the function issuers threw, rejected or took too long')
+      throw new AuthError('issuer_unavailable', { retryAfterSeconds: this.#environment.limits.retryAfterSeconds, cause })
     }
     if (answer instanceof ConfigError) throw new ConfigError(answer.message)
     return answer
+  }
+
+  /** In the background; where that is in vain, not on every request. */
+  #askAgain(iss: string, entry: Entry): void {
+    const now = this.#environment.now()
+    if (now - entry.triedAt < this.#environment.limits.retryAfterSeconds * 1000) return
+    entry.triedAt = now
+    void this.#ask(iss)
   }
 
   #ask(iss: string): Question {
@@ -151,18 +162,16 @@ export class AskedIssuers implements IssuerRegistry {
   /** What the application says, made into an issuer. */
   async #answerOf(iss: string): Promise<Awaited<Question>> {
     const { limits } = this.#environment
-    let options: IssuerOptions | null
     try {
-      options = await inTime(() => this.#lookup(iss), limits.issuerLookupMilliseconds)
-    } catch {
-      return 'unavailable'
-    }
-    if (options === null) return 'unknown'
-    try {
-      const issuer = resolveIssuer(options, 'what issuers() answered', this.#environment)
+      const asked = new Promise<IssuerOptions | null>((resolve) => resolve(this.#lookup(iss)))
+      const options = await inTime(asked, limits.issuerLookupMilliseconds, () => {
+        throw new Error('too late')
+      })
+      if (options === null) return 'unknown'
+      const issuer = resolveIssuer(options, 'issuers(…)', this.#environment)
       return issuer.issuer === iss ? issuer : 'unknown'
     } catch (error) {
-      return error instanceof ConfigError ? error : 'unavailable'
+      return error instanceof ConfigError ? error : 'unavailable' // presets throw it too, inside the function
     }
   }
 
@@ -175,7 +184,7 @@ export class AskedIssuers implements IssuerRegistry {
     if (typeof answer === 'string' || answer instanceof ConfigError) return answer
     const issuer = this.#withKnownKeys(answer, this.#entries.peek(iss), askedAt)
     this.#unknown.delete(iss)
-    this.#entries.set(iss, { issuer, askedAt })
+    this.#entries.set(iss, { issuer, askedAt, triedAt: askedAt })
     return issuer
   }
 
@@ -187,19 +196,5 @@ export class AskedIssuers implements IssuerRegistry {
     const { keys } = entry.issuer
     const unchanged = isDeepStrictEqual({ ...answer, keys: null }, { ...entry.issuer, keys: null })
     return unchanged ? entry.issuer : Object.freeze({ ...answer, keys })
-  }
-}
-
-/** @throws where the application throws, rejects, or takes too long */
-async function inTime<T>(ask: () => T | Promise<T>, milliseconds: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  try {
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error('too late')), milliseconds)
-    })
-    late.catch(() => {})
-    return await Promise.race([ask(), late])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -1,5 +1,5 @@
 import type { Limits } from '../limits.js'
-import { type Fetch, FetchError, isFetchable, withinTime } from './fetch-json.js'
+import { type Fetch, FetchError, isFetchable, stopIfOver, withinTime } from './fetch-json.js'
 import { RemoteDocument } from './remote-document.js'
 
 /**
@@ -28,7 +28,7 @@ export function configuredLocation(jwksUri: string): KeyLocation {
 }
 
 /** What discovery needs from outside. */
-export interface DiscoveryOptions {
+export interface DiscoveryEnvironment {
   readonly fetch: Fetch
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -44,17 +44,17 @@ export interface DiscoveryOptions {
  */
 export class DiscoveredLocation implements KeyLocation {
   readonly #issuer: string
-  readonly #options: DiscoveryOptions
+  readonly #options: DiscoveryEnvironment
   /** In the order in which they are asked; the one that answered last comes first. */
   #documents: readonly RemoteDocument[]
   #found: { readonly jwksUri: string; readonly readAt: number; readonly freshSeconds: number } | null = null
   #doubted = false
   #forgotten = 0
 
-  constructor(issuer: string, options: DiscoveryOptions) {
+  constructor(issuer: string, options: DiscoveryEnvironment) {
     this.#issuer = issuer
     this.#options = options
-    this.#documents = metadataUrls(issuer).map((url) => new RemoteDocument(url, options.fetch, options.limits))
+    this.#documents = this.#unread()
   }
 
   async jwksUri(signal: AbortSignal): Promise<string> {
@@ -68,6 +68,7 @@ export class DiscoveredLocation implements KeyLocation {
       const discovering = async (within: AbortSignal) => {
         const discovered = await this.#discover(within)
         await screen?.(discovered.jwksUri)
+        stopIfOver(within)
         return discovered
       }
       // What is known serves where metadata hangs; there must be time left to use it.
@@ -75,8 +76,11 @@ export class DiscoveredLocation implements KeyLocation {
       const { jwksUri, freshSeconds } = known
         ? await withinTime(limits.fetchTotalMilliseconds / 2, (part) => discovering(AbortSignal.any([signal, part])))
         : await discovering(signal)
-      if (forgotten === this.#forgotten) this.#found = { jwksUri, readAt: now(), freshSeconds }
-      this.#doubted = false
+      stopIfOver(signal)
+      if (forgotten === this.#forgotten) {
+        this.#found = { jwksUri, readAt: now(), freshSeconds }
+        this.#doubted = false
+      }
       return jwksUri
     } catch (error) {
       if (found !== null && usable(limits.keysStaleSeconds)) return found.jwksUri
@@ -91,6 +95,13 @@ export class DiscoveredLocation implements KeyLocation {
   forget(): void {
     this.#forgotten++
     this.#found = null
+    this.#documents = this.#unread()
+  }
+
+  /** Without what was read of them, and their ETags. */
+  #unread(): readonly RemoteDocument[] {
+    const { fetch, limits } = this.#options
+    return metadataUrls(this.#issuer).map((url) => new RemoteDocument(url, fetch, limits))
   }
 
   async #discover(signal: AbortSignal): Promise<{ readonly jwksUri: string; readonly freshSeconds: number }> {
@@ -104,7 +115,10 @@ export class DiscoveredLocation implements KeyLocation {
         if (typeof jwksUri !== 'string' || !isFetchable(jwksUri)) {
           throw new FetchError('the metadata document names no usable jwks_uri')
         }
-        this.#documents = [document, ...this.#documents.filter((each) => each !== document)]
+        stopIfOver(signal)
+        if (this.#documents.includes(document)) {
+          this.#documents = [document, ...this.#documents.filter((each) => each !== document)]
+        }
         return { jwksUri, freshSeconds }
       } catch (error) {
         failure = error

@@ -1,4 +1,5 @@
 import type { Limits } from '../limits.js'
+import { inTime } from '../thenable.js'
 import { isObject, type JsonObject, parseStrictJson } from '../token/json.js'
 
 /** The standard `fetch`, or one of the application's own (a proxy, mutual TLS to the issuer). */
@@ -67,26 +68,29 @@ export async function fetchJson(
   if (!isFetchable(url)) throw new FetchError('the URL is neither https nor loopback')
   const headers = { accept: 'application/json', ...(etag !== null && { 'if-none-match': etag }) }
   const response = await raced(fetch(url, { redirect: 'manual', signal, headers }), limits.fetchHeadersMilliseconds)
+  if (response.redirected) throw new FetchError('the answer came by a redirect') // of a `fetch` that heeds no `redirect`
   const about = { freshSeconds: freshSecondsOf(response.headers), etag: response.headers.get('etag') }
   if (response.status === 304 && etag !== null) return { ...about, etag, value: null }
   if (response.status !== 200) throw new FetchError('the server did not answer with status 200', response.status)
   if (Number(response.headers.get('content-length')) > limits.fetchBytes) throw new FetchError('the answer is too large')
-  const value = parseStrictJson(await readText(response, limits.fetchBytes), limits.jsonDepth)
+  const value = parseStrictJson(await readText(response, limits.fetchBytes, signal), limits.jsonDepth)
   if (!isObject(value)) throw new FetchError('the answer is not a JSON object')
   return { ...about, value }
 }
 
+/**
+ * Ends a task whose time is over. It goes on where a fetch does not heed its signal, and must change nothing any more.
+ * @throws {FetchError}
+ */
+export function stopIfOver(signal: AbortSignal): void {
+  if (signal.aborted) throw new FetchError('the server took too long')
+}
+
 /** A race rather than the signal alone: a `fetch` of the application's own may not heed it. */
-export async function raced<T>(task: Promise<T>, milliseconds: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new FetchError('the server took too long')), milliseconds)
+export function raced<T>(task: Promise<T>, milliseconds: number): Promise<T> {
+  return inTime(task, milliseconds, () => {
+    throw new FetchError('the server took too long')
   })
-  try {
-    return await Promise.race([task, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }
 
 /** RFC 9111 4.2.1, for a private cache: `max-age` less the `Age` that a cache on the way has added. */
@@ -102,10 +106,12 @@ function freshSecondsOf(headers: Headers): number | null {
   return Math.max(0, Number(maxAge) - Number(age))
 }
 
-async function readText(response: Response, maxBytes: number): Promise<string> {
+async function readText(response: Response, maxBytes: number, signal: AbortSignal): Promise<string> {
   const chunks: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of response.body ?? []) {
+    stopIfOver(signal)
+    if (!(chunk instanceof Uint8Array)) throw new FetchError('the answer has no bytes') // a `fetch` of the application's own
     bytes += chunk.byteLength
     if (bytes > maxBytes) throw new FetchError('the answer is too large')
     chunks.push(chunk)

@@ -1,6 +1,6 @@
 import type { Limits } from '../limits.js'
 import type { JsonObject } from '../token/json.js'
-import { type Fetch, FetchError, fetchJson } from './fetch-json.js'
+import { type Fetch, FetchError, fetchJson, stopIfOver } from './fetch-json.js'
 
 /** What came of reading a document. */
 export interface Reading {
@@ -28,6 +28,7 @@ export class RemoteDocument {
   async read(signal: AbortSignal): Promise<Reading> {
     const last = this.#last
     const { value, freshSeconds, etag } = await fetchJson(this.url, this.#fetch, this.#limits, signal, last?.etag ?? null)
+    stopIfOver(signal)
     const { keysFreshSeconds, keysFreshLeastSeconds, keysFreshMostSeconds } = this.#limits
     const said = freshSeconds ?? (value === null ? last?.freshSeconds : null) // RFC 9111 4.3.4: a 304 changes what it says
     const fresh = Math.min(keysFreshMostSeconds, Math.max(keysFreshLeastSeconds, said ?? keysFreshSeconds))

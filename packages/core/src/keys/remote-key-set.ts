@@ -1,12 +1,13 @@
 import { AuthError } from '../errors.js'
-import type { Limits } from '../limits.js'
+import { type Limits, LONGEST_TIMER_MILLISECONDS } from '../limits.js'
 import { keysFetchChannel } from '../telemetry.js'
 import { andThen, type Eventual } from '../thenable.js'
 import type { Algorithm } from '../token/algorithms.js'
+import type { JsonObject } from '../token/json.js'
 import { BackOff } from './back-off.js'
 import type { KeyLocation } from './discovery.js'
 import { FetchBudget } from './fetch-budget.js'
-import { type Fetch, FetchError, raced, withinTime } from './fetch-json.js'
+import { type Fetch, FetchError, raced, stopIfOver, withinTime } from './fetch-json.js'
 import { type KeySet, type KeySetState, KeySnapshot } from './key-set.js'
 import { RemoteDocument } from './remote-document.js'
 import { UnknownKeys } from './unknown-keys.js'
@@ -27,12 +28,17 @@ export interface RemoteKeySetOptions {
   readonly keepFresh: boolean
 }
 
-/** A refresh begins up to this part of the fresh time early. */
+interface KeySource {
+  readonly document: RemoteDocument
+  readonly value: JsonObject
+  readonly keys: readonly VerificationKey[]
+}
+
+/** A refresh begins up to this part of its time early. */
 const JITTER = 0.1
 
-/** Whatever the clock says, a timer does not fire more often than this. Longer than the most, Node would fire it at once. */
+/** Whatever the clock says, a timer does not fire more often than this. */
 const LEAST_TIMER_MILLISECONDS = 1000
-const MOST_TIMER_MILLISECONDS = 2 ** 31 - 1
 
 /**
  * Keys that are fetched from the issuer: one fetch at a time, shared by all who wait.
@@ -46,7 +52,8 @@ export class RemoteKeySet implements KeySet {
   readonly #backOff: BackOff
   readonly #budget: FetchBudget
   readonly #unknown: UnknownKeys
-  #document: RemoteDocument | null = null
+  /** The document that the keys were read from last, and what was made of which answer. */
+  #source: KeySource | null = null
   #latest: KeySnapshot | null = null
   /** Part of the fresh time after which the set is refreshed. */
   #refreshPart = 1
@@ -106,7 +113,7 @@ export class RemoteKeySet implements KeySet {
   evict(): void {
     this.#evictions++
     this.#latest = null
-    this.#document = null
+    this.#source = null
     this.#fetching = null
     this.#failure = null
     this.#options.location.forget()
@@ -206,7 +213,7 @@ export class RemoteKeySet implements KeySet {
       const unchanged = this.#latest?.saysTheSame(snapshot) ?? false
       if (!unchanged) this.#unknown.clear()
       this.#latest = snapshot
-      this.#refreshPart = limits.keysRefreshPercent / 100 - random() * JITTER
+      this.#refreshPart = (limits.keysRefreshPercent / 100) * (1 - random() * JITTER)
       this.#failure = null
       this.#backOff.succeeded()
       tell(unchanged ? 'unchanged' : 'loaded')
@@ -223,17 +230,18 @@ export class RemoteKeySet implements KeySet {
     }
   }
 
-  /** The usable keys that the issuer shows now. */
+  /** The usable keys that the issuer shows now. What is read after the time was over changes nothing. */
   async #read(signal: AbortSignal): Promise<{ readonly keys: readonly VerificationKey[]; readonly freshSeconds: number }> {
     const { location, fetch, limits } = this.#options
-    const evictions = this.#evictions
     const url = await location.jwksUri(signal)
-    const document = this.#document?.url === url ? this.#document : new RemoteDocument(url, fetch, limits)
-    const { value, freshSeconds, unchanged } = await document.read(signal)
-    if (unchanged && this.#latest !== null && this.#document === document) return { keys: this.#latest.keys, freshSeconds }
-    if (evictions === this.#evictions) this.#document = null
+    const earlier = this.#source?.document.url === url ? this.#source : null
+    const document = earlier?.document ?? new RemoteDocument(url, fetch, limits)
+    const { value, freshSeconds } = await document.read(signal)
+    // An answer that has not changed has the keys that were read from it, whatever was read elsewhere meanwhile.
+    if (earlier !== null && earlier.value === value) return { keys: earlier.keys, freshSeconds }
     const keys = await keysOf(value['keys'], limits)
-    if (evictions === this.#evictions) this.#document = document // with its ETag, only once its keys were usable
+    stopIfOver(signal)
+    this.#source = { document, value, keys }
     return { keys, freshSeconds }
   }
 
@@ -241,7 +249,7 @@ export class RemoteKeySet implements KeySet {
   #plan(): void {
     clearTimeout(this.#timer)
     if (!this.#options.keepFresh || this.#closed) return
-    const wait = Math.min(MOST_TIMER_MILLISECONDS, Math.max(LEAST_TIMER_MILLISECONDS, this.#untilRefresh()))
+    const wait = Math.min(LONGEST_TIMER_MILLISECONDS, Math.max(LEAST_TIMER_MILLISECONDS, this.#untilRefresh()))
     this.#timer = setTimeout(() => {
       if (this.#untilRefresh() > 0) this.#plan()
       else this.#refreshSoon(this.#options.now())
@@ -253,7 +261,9 @@ export class RemoteKeySet implements KeySet {
     const pause = this.#backOff.waitMilliseconds(now)
     if (this.#latest === null || this.#backOff.failures > 0) return pause
     const { fetchedAt, freshSeconds } = this.#latest
-    return (fetchedAt ?? now) + freshSeconds * 1000 * this.#refreshPart - now
+    const { keysStaleSeconds, keysStaleDelegatedSeconds } = this.#options.limits
+    const dueSeconds = Math.min(freshSeconds, keysStaleSeconds, keysStaleDelegatedSeconds) * this.#refreshPart
+    return (fetchedAt ?? now) + dueSeconds * 1000 - now
   }
 
   /** Our trouble, and when to come again: as soon as the issuer may be asked again. */

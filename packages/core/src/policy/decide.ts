@@ -8,7 +8,7 @@ import { createRuleIndex } from './rule-index.js'
 import { narrowScopes } from './scopes.js'
 
 /** What the rules say about a delegated call. */
-export interface Decision {
+interface Decision {
   /** Why the call is refused, `null` where it is admitted. */
   readonly refusal: RefusalCode | null
   /** The rule that decided, `null` where none fits. */

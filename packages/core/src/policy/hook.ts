@@ -1,6 +1,6 @@
 import type { AuthContext } from '../delegation/context.js'
 import type { RequestView } from '../request-view.js'
-import type { Eventual } from '../thenable.js'
+import { type Eventual, inTime } from '../thenable.js'
 
 /** A question to the application about one call. Only `true` is a yes. */
 export type Hook<C extends AuthContext> = (context: C, request: RequestView) => boolean | Promise<boolean>
@@ -23,18 +23,9 @@ export function askHook<C extends AuthContext>(
   }
 }
 
-async function answerInTime(answer: Promise<boolean>, milliseconds: number): Promise<HookAnswer> {
-  let timer: NodeJS.Timeout | undefined
-  try {
-    const late = new Promise<'unavailable'>((resolve) => {
-      timer = setTimeout(resolve, milliseconds, 'unavailable')
-    })
-    return await Promise.race([late, Promise.resolve(answer).then(toAnswer)])
-  } catch {
-    return 'unavailable'
-  } finally {
-    clearTimeout(timer)
-  }
+function answerInTime(answer: Promise<boolean>, milliseconds: number): Promise<HookAnswer> {
+  const answered = Promise.resolve(answer).then(toAnswer, () => 'unavailable' as const)
+  return inTime<HookAnswer>(answered, milliseconds, () => 'unavailable')
 }
 
 function toAnswer(value: unknown): HookAnswer {

@@ -4,7 +4,10 @@ import { LRUCache } from 'lru-cache'
 export interface CacheOptions {
   /** Most tokens kept; 1 to 16,777,215. Default 10,000. */
   readonly maxEntries?: number
-  /** Most memory kept, in bytes, as estimated from the length of the tokens. Default 64 MiB. */
+  /**
+   * Most memory kept, in bytes, as estimated from the length of the tokens; claims of very many small objects can take almost three
+   * times as much. Default 64 MiB.
+   */
   readonly maxBytes?: number
 }
 

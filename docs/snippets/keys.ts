@@ -37,4 +37,5 @@ const proxied = resourceServer({
   fetch: (url, init) => fetch(url, { ...init, dispatcher: agentOfTheProxy } as RequestInit),
   // #endregion fetch
 })
+
 export { app, proxied }

@@ -174,10 +174,10 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
   }
 
   /** Direct calls need no rule. In `report` mode a refusal made by the rules becomes a note, and the call goes on. */
-  function applyRules(visit: Visit, { context }: ProvenToken): Eventual<void> {
+  function applyRules(visit: Visit, { context, memo }: ProvenToken): Eventual<void> {
     visit.context = context
     if (!isDelegated(context)) return
-    return andThen(settings.decide(context, visit.view, limits.hookMilliseconds), (decision) => {
+    return andThen(settings.decide(context, memo, visit.view, limits.hookMilliseconds), (decision) => {
       const { refusal, rule, context: narrowed } = decision
       const name = rule?.id ?? null
       tellDelegated(context, name, refusal)
@@ -282,7 +282,8 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
 
   /** Nothing is done twice; but a place that takes nobody anonymous must not rely on one that does. */
   function passAgain(visit: Visit, anonymousToo: boolean): Eventual<Passage> {
-    if (visit.passage === null) throw new ConfigError('authenticate() was called from within itself: by a sink, a hook or credentials.from')
+    if (visit.passage === null)
+      throw new ConfigError('authenticate() was called from within itself: by a sink, a hook or credentials.from')
     return andThen(visit.passage, (passage) => {
       if (visit.state === 'anonymous') admitAnonymous(visit, anonymousToo)
       return passage

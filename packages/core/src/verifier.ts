@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import type { AuditCaller } from './audit/event.js'
 import { audiencesOf } from './claims/audience.js'
 import type { ClaimCheckInput } from './claims/claim-check.js'
 import { checkClaims, checkTimes } from './claims/index.js'
@@ -9,6 +10,7 @@ import { AuthError } from './errors.js'
 import type { Issuer } from './issuers/issuer.js'
 import type { IssuerRegistry } from './issuers/registry.js'
 import { type Limits, MAX_PROVEN_HEADERS } from './limits.js'
+import type { FitMemo } from './policy/decide.js'
 import { andThen, attempt, type Eventual } from './thenable.js'
 import { type Algorithm, isAlgorithm } from './token/algorithms.js'
 import { isIdentifier } from './token/identifier.js'
@@ -32,6 +34,14 @@ export interface ProvenToken {
   readonly bound: boolean
   /** Whether the claims carry delegation at all; asked only where a call is refused. */
   readonly carriesDelegation: () => boolean
+  /** What was worked out from the token alone, so that its next request need not. */
+  readonly memo: TokenMemo
+}
+
+/** Filled as it is needed. Nothing in it depends on a request. */
+interface TokenMemo extends FitMemo {
+  /** The caller as events say it, and the context that it was made from. */
+  caller: { readonly context: AuthContext; readonly told: AuditCaller } | null
 }
 
 /** What may be recorded of a token that was refused. Only `keyId` can be there before the signature holds; it is then an attacker's text. */
@@ -164,7 +174,8 @@ export function createVerifier({ issuers, cache, now, clockToleranceSeconds, lim
     const context = contextOf(claims, info, issuer.dialect, limits)
     if (typeof context === 'string') throw new AuthError(context)
     const bound = claims['cnf'] !== undefined
-    return { token, issuer, algorithm, thumbprint, header, claims, context, bound, carriesDelegation: carries }
+    const memo: TokenMemo = { fit: null, caller: null }
+    return { token, issuer, algorithm, thumbprint, header, claims, context, bound, carriesDelegation: carries, memo }
   }
 
   function prove(token: string): Eventual<ProvenToken | RefusedToken> {

@@ -16,7 +16,6 @@ import type { RefusalCode } from './challenge.js'
 import { requestPrefixOf } from './delegation/claim-mapping.js'
 import type { AuthContext } from './delegation/context.js'
 import type { AuthError } from './errors.js'
-import type { Issuer } from './issuers/issuer.js'
 import type { KeySnapshot } from './keys/key-set.js'
 import type { CompiledRule } from './policy/rule.js'
 import type { RequestView } from './request-view.js'
@@ -106,29 +105,23 @@ export interface RefusalRecord {
 }
 
 export function createVisitLog(recorder: Recorder, now: () => number): VisitLog {
-  /** Callers of admitted calls, as events say them: contexts are shared by every request of a token. */
-  const callers = new WeakMap<AuthContext, AuditCaller>()
-
-  function callerOf(context: AuthContext, issuer: Issuer, refused: boolean): AuditCaller {
+  function callerOf(context: AuthContext, { issuer, memo }: ProvenToken, refused: boolean): AuditCaller {
+    if (!refused && memo.caller?.context === context) return memo.caller.told
     const { mapping } = issuer.claims
     // A request scope can hold personal data: only its prefix is recorded.
     const recordable = (scopes: readonly string[]) => [
       ...new Set(scopes.map((scope) => requestPrefixOf(scope, mapping) ?? scope)),
     ]
-    const described = () => auditCaller(context, recordable(context.tokenScopes), refused ? [] : recordable(context.scopes))
-    if (refused) return described()
-    const known = callers.get(context) ?? described()
-    callers.set(context, known)
-    return known
+    const told = auditCaller(context, recordable(context.tokenScopes), refused ? [] : recordable(context.scopes))
+    if (!refused) memo.caller = { context, told } // contexts are shared by every request of a token
+    return told
   }
 
   function eventOf(visit: Visit, context: AuthContext | null, evidence: Evidence, details: EventDetails): AuditEvent {
     const { proven } = visit
     const time = now()
     const caller =
-      context === null || proven === null
-        ? unknownCaller(evidence)
-        : callerOf(context, proven.issuer, details.decision === 'refuse')
+      context === null || proven === null ? unknownCaller(evidence) : callerOf(context, proven, details.decision === 'refuse')
     const keys = proven?.issuer.keys.latest
     return createEvent(visit, caller, keys ? keysAt(keys, time) : NO_KEYS, details, time)
   }

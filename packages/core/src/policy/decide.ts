@@ -17,8 +17,25 @@ interface Decision {
   readonly context: DelegatedContext
 }
 
-/** Asks the rules about a delegated call. */
-export type Decide = (context: DelegatedContext, request: RequestView, hookMilliseconds: number) => Eventual<Decision>
+/**
+ * Asks the rules about a delegated call.
+ * @param context before any rule, with the token's own scopes; shared by every request of the token
+ * @param memo of the token: what these rules found for it before
+ */
+export type Decide = (
+  context: DelegatedContext,
+  memo: FitMemo,
+  request: RequestView,
+  hookMilliseconds: number,
+) => Eventual<Decision>
+
+/**
+ * What the rules found for one token. It lies with the token rather than in a `WeakMap`, whose values the collector of young
+ * objects takes for reachable (docs/decisions/0015).
+ */
+export interface FitMemo {
+  fit: Fit | null
+}
 
 /**
  * The first rule that fits decides; its limits then hold or refuse, and never lead to the next rule. Only the current actor is
@@ -29,20 +46,15 @@ export type Decide = (context: DelegatedContext, request: RequestView, hookMilli
  */
 export function createDecider(rules: readonly CompiledRule[]): Decide {
   const index = createRuleIndex(rules)
-  const fits = new WeakMap<DelegatedContext, Fit>()
 
-  /** @param context before any rule, with the token's own scopes; shared by every request of the token */
   function fitOf(context: DelegatedContext): Fit {
-    const known = fits.get(context)
-    if (known !== undefined) return known
     const rule = index.first(context)
-    const fit = rule === null ? NO_RULE : { rule, admitted: admission(rule, context) }
-    fits.set(context, fit)
-    return fit
+    return rule === null ? NO_RULE : { rule, admitted: admission(rule, context) }
   }
 
-  return (context, request, hookMilliseconds) => {
-    const { rule, admitted } = fitOf(context)
+  return (context, memo, request, hookMilliseconds) => {
+    memo.fit ??= fitOf(context)
+    const { rule, admitted } = memo.fit
     if (rule === null || admitted === null) return { refusal: 'actor_unauthorized', rule: null, context }
     const limit = firstLimit(rule, context, request)
     if (limit !== null) return { refusal: limit, rule, context }

@@ -19,7 +19,7 @@ import {
   oauthIssuer,
   requestView,
   tokenOf,
-} from './support/harness.js'
+} from '../packages/core/test/support/harness.js'
 
 const now = () => NOW_SECONDS * 1000
 

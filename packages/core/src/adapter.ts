@@ -5,6 +5,7 @@ import type { ResourceServer } from './resource-server.js'
 
 export type { AuthContext, DelegatedContext } from './delegation/context.js'
 export { ApplicationError, AuthError, ConfigError } from './errors.js'
+export type { KeyControl } from './key-control.js'
 export { type FrameworkView, type NodeRequest, type NodeResponse, nodeRequestView, nodeResponseView } from './node-http.js'
 export type { ResourceServerOptions } from './options.js'
 export type { Requirement } from './policy/requirement.js'
@@ -13,7 +14,6 @@ export {
   type AuthenticateOptions,
   createResourceServer,
   type Exchange,
-  type KeyControl,
   type ResourceServer,
 } from './resource-server.js'
 export { andThen, attempt, type Eventual } from './thenable.js'

@@ -18,6 +18,7 @@ export { type Party, partyKey, type UnknownParty } from './delegation/party.js'
 export { ApplicationError, AuthError, ConfigError } from './errors.js'
 export type { IssuerOptions } from './issuers/issuer.js'
 export type { IssuerKeyState, IssuerLookup } from './issuers/registry.js'
+export type { KeyControl } from './key-control.js'
 export type { Fetch } from './keys/fetch-json.js'
 export type { JwkSet } from './keys/static-key-set.js'
 export { DEFAULT_LIMITS, type Limits } from './limits.js'
@@ -27,7 +28,7 @@ export type { PartyMatcher } from './policy/matcher.js'
 export type { PartyRequirement, Requirement } from './policy/requirement.js'
 export type { DelegationRule } from './policy/rule.js'
 export type { RequestView } from './request-view.js'
-export { type AuthenticateOptions, createResourceServer, type KeyControl, type ResourceServer } from './resource-server.js'
+export { type AuthenticateOptions, createResourceServer, type ResourceServer } from './resource-server.js'
 export type {
   AuditFailureMessage,
   DelegatedMessage,

@@ -1,10 +1,10 @@
 import type { AuditResult } from './audit/event.js'
 import { createRecorder } from './audit/recorder.js'
 import type { RefusalCode } from './challenge.js'
-import { booleanAt, membersOf, optional, stringAt } from './config-shape.js'
+import { booleanAt, membersOf, optional } from './config-shape.js'
 import { type AuthContext, admitted, type DelegatedContext, isDelegated } from './delegation/context.js'
 import { ApplicationError, AuthError, ConfigError } from './errors.js'
-import type { IssuerKeyState } from './issuers/registry.js'
+import { createKeyControl, type KeyControl } from './key-control.js'
 import { createMarks } from './marks.js'
 import { type ResourceServerOptions, resolveOptions } from './options.js'
 import { admitsMethod } from './policy/decide.js'
@@ -72,26 +72,6 @@ export interface ResourceServer {
 }
 
 /**
- * What can be done about an issuer's keys by hand. `refresh` and `evict` of an issuer that is not on a configured list are a
- * {@link ConfigError}; where `issuers` is a function, `refresh` asks it, and `evict` of one that is not known does nothing.
- */
-export interface KeyControl {
-  /**
-   * Reads an issuer's keys anew, beginning now: what it has removed proves nothing from then on. Rejects with {@link AuthError}
-   * `keys_unavailable` where they cannot be read; the keys known before then stay.
-   */
-  refresh(issuer: string): Promise<void>
-  /**
-   * Drops an issuer's keys and its verified tokens: every token of it waits for, or is answered 503 until, a set is read that was
-   * asked for after this. A key that the issuer still shows is good again then. Keys that are configured come back with
-   * {@link KeyControl.refresh}. Where `issuers` is a function, it is asked again.
-   */
-  evict(issuer: string): void
-  /** The keys of every issuer that is known now. */
-  state(): readonly IssuerKeyState[]
-}
-
-/**
  * Creates a resource server. Everything that can be wrong in its options is thrown here.
  * @throws {ConfigError}
  */
@@ -104,6 +84,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
   const recorder = createRecorder(settings.audit, now)
   const log = createVisitLog(recorder, now)
   const visits = createMarks<Visit>()
+  const { ready, keys } = createKeyControl(settings, verifier)
   if (settings.mode === 'report') {
     process.emitWarning("behalf: mode 'report' lets calls through that no delegation rule admits", { code: 'BEHALF_REPORT_MODE' })
   }
@@ -298,31 +279,6 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     return failure
   }
 
-  async function ready(): Promise<void> {
-    if (settings.knownIssuers.names === null) return // one tenant's trouble is not the API's
-    await Promise.all([...issuers.known()].map(async ({ keys }) => keys.within(limits.keysStaleSeconds)))
-  }
-
-  const keys: KeyControl = {
-    async refresh(issuer) {
-      const found = await issuers.find(issuerNamed(issuer))
-      await found.keys.refresh()
-    },
-    evict(issuer) {
-      const name = issuerNamed(issuer)
-      for (const known of issuers.known()) if (known.issuer === name) known.keys.evict()
-      issuers.forget(name)
-      verifier.forget(name)
-    },
-    state: () => Object.freeze([...issuers.known()].map(({ issuer, keys: set }) => Object.freeze({ issuer, ...set.state() }))),
-  }
-
-  function issuerNamed(issuer: string): string {
-    stringAt(issuer, 'the issuer of api.keys')
-    if (settings.knownIssuers.names?.has(issuer) === false) throw new ConfigError(`no issuer is configured as "${issuer}"`)
-    return issuer
-  }
-
   function require(visit: Visit, requirement: CompiledRequirement): Eventual<void> {
     const { context } = visit
     return andThen(context === null ? 'credentials_missing' : judge(visit, context, requirement), (refusal) => {
@@ -392,7 +348,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
 
     ready,
 
-    keys: Object.freeze(keys),
+    keys,
 
     close() {
       issuers.close()

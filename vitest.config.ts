@@ -8,9 +8,15 @@ export default defineConfig({
     // Tests run on the sources: one core for everybody, and stack traces that name the line.
     alias: [
       { find: '@behalf/core/adapter', replacement: source('core/src/adapter.ts') },
+      { find: '@behalf/core/inspect', replacement: source('core/src/inspect.ts') },
+      { find: '@behalf/core/mappings', replacement: source('core/src/mappings/index.ts') },
+      { find: '@behalf/core/sink-kit', replacement: source('core/src/sink-kit.ts') },
       { find: '@behalf/core/issuers', replacement: source('core/src/issuers/index.ts') },
       { find: '@behalf/express/request', replacement: source('express/src/request.ts') },
-      { find: /^@behalf\/(core|express|koa|opentelemetry|pino|testing)$/, replacement: source('$1/src/index.ts') },
+      {
+        find: /^@behalf\/(core|express|journal|koa|nats|opentelemetry|pino|postgres|testing)$/,
+        replacement: source('$1/src/index.ts'),
+      },
     ],
   },
   test: {

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
-import type { AuditEvent, AuditOptions, DelegationRule, ResourceServerOptions } from '@behalf/core'
+import { type AuditEvent, type AuditOptions, type DelegationRule, REFUSAL_CODES, type ResourceServerOptions } from '@behalf/core'
 import { asgardeo, custom } from '@behalf/core/issuers'
 import { resourceServer } from '@behalf/express'
 import { createSigningKey, createTestIssuer, fixtures, memorySink, type TestIssuer, testEvent } from '@behalf/testing'
@@ -219,6 +219,11 @@ describe('docs/audit-event.schema.json', () => {
     )
   })
 
+  test('allows every refusal code as a reason, and no other word', () => {
+    const { enum: words } = auditEventSchema.properties['reason'] as unknown as { enum: unknown[] }
+    expect(new Set(words)).toEqual(new Set([...REFUSAL_CODES, null]))
+  })
+
   test('allows what testEvent() makes', () => assertValidEvent(testEvent()))
 
   test('names exactly the members of a real event, at every level', () => {
@@ -256,13 +261,18 @@ describe('docs/audit-event.schema.json', () => {
     ...testEvent({ type: 'access.outcome', stage: 'response', result: 'completed' }),
     http: { method: 'GET', route: null, status: 200, durationMilliseconds: 1 },
   })
+  const unknownOutcome = () => ({
+    ...outcome(),
+    result: 'unknown',
+    http: { method: 'GET', route: null, status: null, durationMilliseconds: null },
+  })
   const refusal = () => ({
     ...testEvent({ decision: 'refuse', reason: 'method_not_delegated', scopes: { token: ['a'], effective: [] } }),
     http: { method: 'POST', route: null, status: 403, durationMilliseconds: null },
   })
 
   test('allows the events that the next tests start from', () => {
-    for (const event of [decision(), outcome(), refusal()]) assertValidEvent(event)
+    for (const event of [decision(), outcome(), unknownOutcome(), refusal()]) assertValidEvent(event)
   })
 
   test.each<[string, () => object]>([
@@ -276,6 +286,12 @@ describe('docs/audit-event.schema.json', () => {
     ['an outcome of another stage', () => ({ ...outcome(), stage: 'rules' })],
     ['an outcome of a refused call', () => ({ ...outcome(), decision: 'refuse', reason: 'actor_unauthorized' })],
     ['a completed outcome without a status', () => ({ ...outcome(), http: { ...outcome().http, status: null } })],
+    ['an outcome that nobody saw, with a status', () => ({ ...outcome(), result: 'unknown' })],
+    [
+      'an outcome that nobody saw, with a duration',
+      () => ({ ...unknownOutcome(), http: { ...unknownOutcome().http, durationMilliseconds: 1 } }),
+    ],
+    ['a completed outcome without a duration', () => ({ ...outcome(), http: { ...outcome().http, durationMilliseconds: null } })],
     ['a handler that was not run, with a status', () => ({ ...outcome(), result: 'not_run' })],
     ['a refusal without a reason', () => ({ ...refusal(), reason: null })],
     ['a refusal for an unknown reason', () => ({ ...refusal(), reason: 'because' })],

@@ -8,8 +8,11 @@ import type { RequestView } from '../request-view.js'
 /** Where in a request's way something was decided; `response` for outcomes. */
 export type AuditStage = 'credentials' | 'verify' | 'bind' | 'rules' | 'requirement' | 'response'
 
-/** What became of an admitted call, judged on its response alone. */
-export type AuditResult = 'completed' | 'failed' | 'aborted' | 'refused' | 'not_run'
+/**
+ * What became of an admitted call, judged on its response alone. `unknown`: the process ended before the response did; it is
+ * written by a journal that finds such a decision when it starts, never by the core.
+ */
+export type AuditResult = 'completed' | 'failed' | 'aborted' | 'refused' | 'not_run' | 'unknown'
 
 /** A party as it is recorded: identity, no further claims. */
 export type AuditParty = Omit<Party, 'claims'> | Omit<UnknownParty, 'claims'>
@@ -78,7 +81,7 @@ export interface AuditEvent {
     readonly route: string | null
     /** Of a refusal its own status, whatever was answered in the end; of an outcome the response's. */
     readonly status: number | null
-    /** From `authenticate()` to the end of the response; outcomes alone have it. */
+    /** From `authenticate()` to the end of the response; outcomes alone have it, less those whose result is `unknown`. */
     readonly durationMilliseconds: number | null
   }
   /** `peer` is the socket's; everything else the caller or a proxy wrote, and is not to be trusted. */

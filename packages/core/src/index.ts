@@ -1,4 +1,5 @@
 /** Who is really calling, on whose behalf, and within which limits. */
+export { type DeliveryRecord, type DeliverySinkOptions, type DeliveryTarget, deliverySink } from './audit/delivery.js'
 export type { AuditEvent, AuditParty, AuditResult, AuditStage } from './audit/event.js'
 export { type AuditSink, bestEffort, type IterableSink, type IterableSinkOptions, iterableSink } from './audit/sink.js'
 export { type Problem, REFUSAL_CODES, type RefusalCode } from './challenge.js'

@@ -3,6 +3,7 @@ export { fixtures, type TokenFixture } from './fixtures.js'
 export { createSigningKey, type KeyPair, type SigningKey, signCompact, signText } from './keys.js'
 export { type MemorySink, memorySink } from './memory-sink.js'
 export { type SinkContractCase, type SinkUnderTest, sinkContract } from './sink-contract.js'
+export { type KeptRecord, type TargetContractCase, type TargetUnderTest, targetContract } from './target-contract.js'
 export { type TestContextOptions, type TestParty, testContext } from './test-context.js'
 export { testEvent } from './test-event.js'
 export {
@@ -14,3 +15,4 @@ export {
   type TokenOverrides,
   type Trouble,
 } from './test-issuer.js'
+export { testRecord } from './test-record.js'

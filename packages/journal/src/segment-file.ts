@@ -1,0 +1,68 @@
+import { rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { syncDirectory } from './journal-directory.js'
+import { systemCodeOf } from './journal-error.js'
+import type { CreateFile, JournalFile } from './journal-file.js'
+import { tornName } from './recover.js'
+import { segmentName } from './segment-names.js'
+
+/** The segment that is being written. What is counted in `bytes` is on disk; a write that failed is none of it. */
+export interface SegmentFile {
+  readonly name: string
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number
+  /** Length of what is durable. */
+  readonly bytes: number
+  /** One write and one sync; the first one also makes the file's name durable. After a rejection the file must be abandoned. */
+  append(lines: string): Promise<void>
+  /** Closes a file that is whole. */
+  close(): Promise<void>
+  /**
+   * Leaves a file behind after a failure: it is never synced again, since the system may have forgotten what it could not write.
+   * Cuts it back to what is durable, as far as the disk lets it. Never rejects.
+   */
+  abandon(): Promise<void>
+}
+
+/** Begins a segment. What is in the way under its name was never part of the journal, and is put aside. */
+export async function createSegmentFile(
+  directory: string,
+  firstSequence: number,
+  createFile: CreateFile,
+  nowMilliseconds: number,
+): Promise<SegmentFile> {
+  const name = segmentName(firstSequence)
+  const file = await createNew(directory, name, firstSequence, createFile)
+  let bytes = 0
+  return {
+    name,
+    createdAt: nowMilliseconds,
+    get bytes() {
+      return bytes
+    },
+    async append(lines) {
+      const buffer = Buffer.from(lines)
+      await file.write(buffer)
+      await file.sync()
+      if (bytes === 0) await syncDirectory(directory)
+      bytes += buffer.length
+    },
+    close: () => file.close(),
+    async abandon() {
+      await file.truncate(bytes).catch(() => {})
+      await file.close().catch(() => {})
+      if (bytes === 0) await rm(join(directory, name), { force: true }).catch(() => {})
+    },
+  }
+}
+
+async function createNew(directory: string, name: string, firstSequence: number, createFile: CreateFile): Promise<JournalFile> {
+  const path = join(directory, name)
+  try {
+    return await createFile(path)
+  } catch (error) {
+    if (systemCodeOf(error) !== 'EEXIST') throw error
+    await rename(path, join(directory, tornName(firstSequence)))
+    return createFile(path)
+  }
+}

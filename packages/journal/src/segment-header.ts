@@ -1,0 +1,45 @@
+import type { JsonObject, JsonValue } from '@behalf/core'
+
+/** Version of the format; a journal of another one is not read. */
+export const FORMAT = 'behalf-journal/1'
+
+/** Body of a `segment` record, the first of every segment: all that has to be known to read on from here. */
+export interface SegmentHeader {
+  /** When the segment was begun (RFC 3339, UTC, milliseconds). */
+  readonly created: string
+  readonly format: typeof FORMAT
+  /** Merkle frontier over all records before this one, largest subtree first, base64url. */
+  readonly frontier: readonly string[]
+  /** UUID of the journal. */
+  readonly journal: string
+  /** Sequences of admitting decisions whose outcome is not written yet. */
+  readonly open: readonly number[]
+  readonly origin: string
+  /** The segment before, and how many of its bytes are part of the journal. `null`: this is the first. */
+  readonly previous: { readonly bytes: number; readonly name: string } | null
+}
+
+/** The body of a `segment` record as a header; `null` where it is none of this format. */
+export function segmentHeaderOf(body: JsonValue): SegmentHeader | null {
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) return null
+  const { created, format, frontier, journal, open, origin, previous } = body as JsonObject
+  const fits =
+    typeof created === 'string' &&
+    format === FORMAT &&
+    listOf(frontier, (each) => typeof each === 'string') &&
+    typeof journal === 'string' &&
+    listOf(open, (each) => Number.isSafeInteger(each)) &&
+    typeof origin === 'string' &&
+    (previous === null || isPrevious(previous))
+  return fits ? (body as unknown as SegmentHeader) : null
+}
+
+function isPrevious(value: JsonValue | undefined): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const { bytes, name } = value as JsonObject
+  return Number.isSafeInteger(bytes) && typeof name === 'string'
+}
+
+function listOf(value: JsonValue | undefined, fits: (each: JsonValue) => boolean): boolean {
+  return Array.isArray(value) && value.every(fits)
+}

@@ -1,0 +1,172 @@
+import { randomUUID } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { link, lstat, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { JournalError, systemCodeOf } from './journal-error.js'
+
+/** The right to write to a directory. */
+export interface WriterLock {
+  /** Says that the holder is alive. Rejects with `locked` where somebody else has taken the lock meanwhile. */
+  refresh(): Promise<void>
+  /** Gives the lock up, if it is still held. */
+  release(): Promise<void>
+}
+
+/** Who holds a lock. A process id alone is not enough: ids come again after a restart, and every container has a process 1. */
+interface Holder {
+  readonly host: string
+  /** The running kernel; changes with every boot. Empty where the system does not tell. */
+  readonly boot: string
+  /** The name space of process ids. Empty where the system does not tell. */
+  readonly namespace: string
+  readonly pid: number
+  /** When the process began, in the kernel's ticks. Empty where the system does not tell. */
+  readonly started: string
+  readonly nonce: string
+}
+
+const LOCK_NAME = 'lock'
+
+/** A holder that cannot be looked at (another container or machine) is dead when it has said nothing for so long, in milliseconds. */
+const SILENCE_MILLISECONDS = 10_000
+
+/** How often a holder should say that it is alive, in milliseconds. */
+export const REFRESH_MILLISECONDS = 2_000
+
+/**
+ * Takes the lock of a directory. A holder on this machine is dead when its process is; one in another container or on another
+ * machine when it was silent for 10 seconds. File systems without atomic hard links are not supported.
+ * @param now milliseconds since the epoch
+ * @throws {JournalError} `locked` where another writer holds it
+ */
+export async function acquireWriterLock(directory: string, now: () => number): Promise<WriterLock> {
+  const path = join(directory, LOCK_NAME)
+  const self = describeSelf()
+  const own = join(directory, `${LOCK_NAME}-${self.nonce}`)
+  await writeFile(own, JSON.stringify(self), { mode: 0o600, flag: 'wx' })
+  try {
+    while (!(await linked(own, path))) await removeDead(path, own, now())
+  } finally {
+    await rm(own, { force: true })
+  }
+  await removeLeftovers(directory, now())
+  return {
+    async refresh() {
+      if ((await holderAt(path))?.nonce !== self.nonce) throw locked()
+      const seconds = now() / 1000
+      await utimes(path, seconds, seconds)
+    },
+    async release() {
+      if ((await holderAt(path))?.nonce === self.nonce) await rm(path, { force: true })
+    },
+  }
+}
+
+/** What a process left that was killed while it took the lock. */
+async function removeLeftovers(directory: string, nowMilliseconds: number): Promise<void> {
+  for (const name of await readdir(directory)) {
+    const path = join(directory, name)
+    if (name.startsWith(`${LOCK_NAME}-`) && (await isSilent(path, nowMilliseconds))) await rm(path, { force: true })
+  }
+}
+
+/** Whether the lock is ours now: a hard link is made whole or not at all. */
+async function linked(own: string, path: string): Promise<boolean> {
+  try {
+    await link(own, path)
+    return true
+  } catch (error) {
+    if (systemCodeOf(error) === 'EEXIST') return false
+    throw error
+  }
+}
+
+/** Removes the lock of a dead holder; throws where it is alive, or cannot be told from one that is. */
+async function removeDead(path: string, own: string, nowMilliseconds: number): Promise<void> {
+  const holder = await holderAt(path)
+  if (holder === null) {
+    if (await isSilent(path, nowMilliseconds)) return rm(path, { force: true }) // half a lock, of a machine that went down
+    throw locked()
+  }
+  if (await isAlive(holder, path, nowMilliseconds)) throw locked()
+  const aside = `${own}-dead`
+  try {
+    await rename(path, aside)
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return // somebody else has removed it, and may have taken its place
+    throw error
+  }
+  const taken = await holderAt(aside)
+  if (taken?.nonce !== holder.nonce) await link(aside, path).catch(() => {}) // between our look and our move somebody took it: give it back
+  await rm(aside, { force: true })
+  if (taken?.nonce !== holder.nonce) throw locked()
+}
+
+async function isAlive(holder: Holder, path: string, nowMilliseconds: number): Promise<boolean> {
+  const self = describeSelf()
+  const sameMachine = holder.host === self.host && holder.boot === self.boot
+  if (holder.host === self.host && holder.boot !== self.boot) return false
+  if (sameMachine && holder.namespace === self.namespace) return isRunning(holder)
+  return !(await isSilent(path, nowMilliseconds))
+}
+
+function isRunning({ pid, started }: Holder): boolean {
+  if (started !== '') return started === startOf(String(pid))
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return systemCodeOf(error) === 'EPERM' // it runs, as another user
+  }
+}
+
+async function isSilent(path: string, nowMilliseconds: number): Promise<boolean> {
+  try {
+    return nowMilliseconds - (await lstat(path)).mtimeMs > SILENCE_MILLISECONDS
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return true
+    throw error
+  }
+}
+
+async function holderAt(path: string): Promise<Holder | null> {
+  try {
+    const holder = JSON.parse(await readFile(path, 'utf8')) as Holder | null
+    return Number.isSafeInteger(holder?.pid) && typeof holder?.nonce === 'string' ? holder : null
+  } catch (error) {
+    if (error instanceof SyntaxError || systemCodeOf(error) === 'ENOENT') return null
+    throw error
+  }
+}
+
+function describeSelf(): Holder {
+  return {
+    host: hostname(),
+    boot: told(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()),
+    namespace: told(() => readlinkSync('/proc/self/ns/pid')),
+    pid: process.pid,
+    started: startOf('self'),
+    nonce: randomUUID(),
+  }
+}
+
+/** Field 22 of `/proc/<pid>/stat`; the command before it stands in parentheses and may hold anything. */
+function startOf(pid: string): string {
+  return told(() => {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+  })
+}
+
+function told(read: () => string): string {
+  try {
+    return read()
+  } catch {
+    return ''
+  }
+}
+
+function locked(): JournalError {
+  return new JournalError('locked', 'another process writes to this journal: give each process a directory of its own')
+}

@@ -1,0 +1,133 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, expect, test } from 'vitest'
+import { acquireWriterLock } from '../src/writer-lock.js'
+import { newDirectory } from './support/journals.js'
+
+const children: ChildProcess[] = []
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+})
+
+/** A process that is there and does nothing. */
+async function otherProcess(): Promise<{ pid: number; kill: () => Promise<void> }> {
+  const child = spawn(process.execPath, ['-e', 'process.stdout.write("up"); setInterval(() => {}, 60000)'], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  children.push(child)
+  await once(child.stdout as NonNullable<typeof child.stdout>, 'data')
+  return {
+    pid: child.pid as number,
+    async kill() {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    },
+  }
+}
+
+/** What our own process writes into a lock. */
+async function ownHolder(): Promise<Record<string, unknown>> {
+  const directory = newDirectory()
+  await acquireWriterLock(directory, Date.now)
+  return JSON.parse(readFileSync(join(directory, 'lock'), 'utf8')) as Record<string, unknown>
+}
+
+/** A directory with a lock of somebody else, who last said something so long ago. */
+async function lockedBy(changes: Record<string, unknown>, silentMilliseconds = 0): Promise<string> {
+  const directory = newDirectory()
+  const path = join(directory, 'lock')
+  writeFileSync(path, JSON.stringify({ ...(await ownHolder()), nonce: 'somebody-else', ...changes }))
+  const seconds = (Date.now() - silentMilliseconds) / 1000
+  utimesSync(path, seconds, seconds)
+  return directory
+}
+
+const locked = { name: 'JournalError', code: 'locked' }
+const linux = process.platform === 'linux'
+
+test('one holder at a time, also within a process; free after release', async () => {
+  const directory = newDirectory()
+  const lock = await acquireWriterLock(directory, Date.now)
+  await expect(acquireWriterLock(directory, Date.now)).rejects.toMatchObject(locked)
+  await lock.refresh()
+  await lock.release()
+  await (await acquireWriterLock(directory, Date.now)).release()
+  expect(readdirSync(directory)).toEqual([])
+})
+
+test('of many who come at once one has it', async () => {
+  for (let times = 0; times < 20; times++) {
+    const directory = times % 2 === 0 ? newDirectory() : await lockedBy({ pid: 999_999_999, started: '1' })
+    const attempts = await Promise.allSettled(Array.from({ length: 8 }, () => acquireWriterLock(directory, Date.now)))
+    expect(attempts.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    expect(readdirSync(directory)).toEqual(['lock'])
+  }
+})
+
+test('a process that runs holds its lock; once it is gone the lock is free', async () => {
+  const other = await otherProcess()
+  const started = linux ? startOf(other.pid) : ''
+  const directory = await lockedBy({ pid: other.pid, started }, 3_600_000)
+  await expect(acquireWriterLock(directory, Date.now)).rejects.toMatchObject(locked)
+  await other.kill()
+  await expect(acquireWriterLock(directory, Date.now)).resolves.toBeDefined()
+})
+
+test.runIf(linux)('a process that has got the id of a dead one holds nothing', async () => {
+  const other = await otherProcess()
+  await expect(acquireWriterLock(await lockedBy({ pid: other.pid, started: '1' }), Date.now)).resolves.toBeDefined()
+})
+
+test('a lock of an earlier boot is free', async () => {
+  await expect(acquireWriterLock(await lockedBy({ boot: 'an earlier one' }), Date.now)).resolves.toBeDefined()
+})
+
+test.each([
+  ['another container', { namespace: 'pid:[1]' }],
+  ['another machine', { host: `not-${hostname()}`, boot: 'another' }],
+])('a holder in %s is alive as long as it says so, and dead after ten seconds of silence', async (_, holder) => {
+  await expect(acquireWriterLock(await lockedBy(holder, 9_000), Date.now)).rejects.toMatchObject(locked)
+  await expect(acquireWriterLock(await lockedBy(holder, 10_100), Date.now)).resolves.toBeDefined()
+})
+
+test('what was left by a process that was killed while it took the lock is removed in time', async () => {
+  const directory = newDirectory()
+  for (const [name, age] of [
+    ['lock-new', 9],
+    ['lock-old', 11],
+  ] as const) {
+    writeFileSync(join(directory, name), '')
+    utimesSync(join(directory, name), Date.now() / 1000 - age, Date.now() / 1000 - age)
+  }
+  await acquireWriterLock(directory, Date.now)
+  expect(readdirSync(directory).sort()).toEqual(['lock', 'lock-new'])
+})
+
+test('half a lock is free when nobody has finished it for ten seconds', async () => {
+  const directory = newDirectory()
+  const path = join(directory, 'lock')
+  for (const text of ['', '{"pid":', '[]', 'null', '{"pid":1}']) {
+    writeFileSync(path, text)
+    await expect(acquireWriterLock(directory, Date.now)).rejects.toMatchObject(locked)
+    await expect(acquireWriterLock(directory, () => Date.now() + 11_000)).resolves.toBeDefined()
+  }
+})
+
+test('who was taken for dead learns of it, and does not take the lock of the living away', async () => {
+  const directory = newDirectory()
+  const first = await acquireWriterLock(directory, Date.now)
+  const path = join(directory, 'lock')
+  writeFileSync(path, readFileSync(path, 'utf8').replace(/"boot":"[^"]*"/, '"boot":"an earlier one"'))
+  const second = await acquireWriterLock(directory, Date.now)
+  await expect(first.refresh()).rejects.toMatchObject(locked)
+  await first.release()
+  await second.refresh()
+})
+
+/** Field 22 of `/proc/<pid>/stat`. */
+function startOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[19] ?? ''
+}

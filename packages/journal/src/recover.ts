@@ -10,7 +10,7 @@ import type { CreateFile } from './journal-file.js'
 import { MerkleFrontier } from './merkle.js'
 import { type OpenDecisions, trackDecision } from './open-decisions.js'
 import { GENESIS, type JournalRecord, parseRecord } from './record.js'
-import { type SegmentHeader, segmentHeaderOf } from './segment-header.js'
+import { frontierFits, type SegmentHeader, segmentHeaderOf } from './segment-header.js'
 
 import { firstSequenceOf } from './segment-names.js'
 
@@ -151,7 +151,7 @@ async function readSegment(directory: string, name: string): Promise<SegmentCont
 function headerOf(record: JournalRecord, name: string): SegmentHeader | null {
   if (record.kind !== 'segment' || record.seq !== firstSequenceOf(name)) return null
   const header = segmentHeaderOf(record.body)
-  if (header === null)
+  if (header === null || !frontierFits(header, record.seq))
     throw new JournalError('unreadable', 'the journal was written in another format: give this version a directory of its own')
   return header
 }

@@ -1,4 +1,8 @@
 import type { JsonObject, JsonValue } from '@behalf/core'
+import { subtreesOf } from './merkle.js'
+
+/** A SHA-256 in base64url. */
+const HASH = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/
 
 /** Version of the format; a journal of another one is not read. */
 export const FORMAT = 'behalf-journal/1'
@@ -42,4 +46,9 @@ function isPrevious(value: JsonValue | undefined): boolean {
 
 function listOf(value: JsonValue | undefined, fits: (each: JsonValue) => boolean): boolean {
   return Array.isArray(value) && value.every(fits)
+}
+
+/** Whether a header's frontier can be one over so many records. */
+export function frontierFits({ frontier }: SegmentHeader, size: number): boolean {
+  return frontier.length === subtreesOf(size) && frontier.every((each) => HASH.test(each))
 }

@@ -8,6 +8,7 @@ import { parseCheckpoint, parseNote, verifyNote } from '../src/checkpoint.js'
 import { JournalError } from '../src/journal-error.js'
 import { type JournalOptions, resolveJournalOptions } from '../src/journal-options.js'
 import { journalSink } from '../src/journal-sink.js'
+import { canonicalJson, encodeRecord, GENESIS } from '../src/record.js'
 import type { SegmentHeader } from '../src/segment-header.js'
 import { FaultDisk } from './support/fault-disk.js'
 import {
@@ -184,6 +185,28 @@ describe('a journal', () => {
     const directory = newDirectory()
     await newJournal(directory).close()
     await expect(newJournal(directory, { origin: 'another.example' }).ready()).rejects.toMatchObject({ code: 'unreadable' })
+  })
+
+  test.each<[string, Partial<SegmentHeader>]>([
+    ['of another format', { format: 'behalf-journal/2' as never }],
+    ['whose tree cannot be', { frontier: ['AAAA'] }],
+  ])('refuses a journal %s', async (_, changes) => {
+    const directory = newDirectory()
+    const header = {
+      created: '',
+      format: 'behalf-journal/1',
+      frontier: [],
+      journal: 'j',
+      open: [],
+      origin: ORIGIN,
+      previous: null,
+      ...changes,
+    }
+    writeFileSync(
+      join(directory, 'journal-0000000000000000.jsonl'),
+      `${encodeRecord('segment', canonicalJson(header), 0, GENESIS).line}\n`,
+    )
+    await expect(newJournal(directory).ready()).rejects.toMatchObject({ code: 'unreadable' })
   })
 
   test('accepts nothing after close', async () => {

@@ -1,6 +1,6 @@
-import { MerkleFrontier, subtreesOf } from '../merkle.js'
+import { MerkleFrontier } from '../merkle.js'
 import { GENESIS, type JournalRecord } from '../record.js'
-import { type SegmentHeader, segmentHeaderOf } from '../segment-header.js'
+import { frontierFits, type SegmentHeader, segmentHeaderOf } from '../segment-header.js'
 import type { SegmentName } from '../segment-lines.js'
 import { firstSequenceOf } from '../segment-names.js'
 import type { VerifierKey } from '../verifier-key.js'
@@ -9,9 +9,6 @@ import type { FindingCode, Findings, Place } from './findings.js'
 import type { OutsideCheckpoint } from './outside-checkpoint.js'
 import { ownBodyOf } from './own-bodies.js'
 import { Pairs } from './pairs.js'
-
-/** A SHA-256 in canonical base64url without padding. */
-const HASH = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/
 
 /** A segment that is being checked. */
 export interface SegmentPlace extends SegmentName {
@@ -139,7 +136,7 @@ export class JournalCheck {
   #begins(segment: SegmentPlace, record: JournalRecord, place: Place): void {
     this.troubleInSegment = false
     const header = record.kind === 'segment' && record.seq === segment.first ? segmentHeaderOf(record.body) : null
-    if (header === null || !hashesFit(header, record.seq)) {
+    if (header === null || !frontierFits(header, record.seq)) {
       this.#fault('segment_header', place, 'a segment that does not begin with its header')
       return
     }
@@ -185,8 +182,4 @@ export class JournalCheck {
   #fault(code: FindingCode, place: Place, message: string): void {
     this.#findings.add('tampered', code, place, message)
   }
-}
-
-function hashesFit({ frontier }: SegmentHeader, size: number): boolean {
-  return frontier.length === subtreesOf(size) && frontier.every((each) => HASH.test(each))
 }

@@ -330,6 +330,37 @@ describe('acceptance', () => {
     })
   })
 
+  it.each<[string, unknown, string]>([
+    ['a code', Object.assign(new Error('secret'), { code: 'queue_full' }), 'by a sink (queue_full)'],
+    ['no code', new Error('secret'), 'by a sink'],
+    ['a code that could be anything', Object.assign(new Error(), { code: 'postgres://user:secret@host' }), 'by a sink'],
+    ['a code that is no text', { code: 42 }, 'by a sink'],
+    ['nothing at all', undefined, 'by a sink'],
+    [
+      'a code that throws',
+      {
+        get code() {
+          throw new Error('secret')
+        },
+      },
+      'by a sink',
+    ],
+  ])('the warning names the code of an error, and nothing else of it: %s', async (_, error, text) => {
+    for (const write of [
+      () => Promise.reject(error),
+      () => {
+        throw error
+      },
+    ]) {
+      vi.mocked(process.emitWarning).mockClear()
+      await callWith([bestEffort(failing(write))])
+      await settle()
+      expect(process.emitWarning).toHaveBeenCalledWith(`behalf: 1 audit event(s) were not accepted ${text}`, {
+        code: 'BEHALF_AUDIT_LOST',
+      })
+    }
+  })
+
   it('bestEffort() keeps flush and close, and the receiver of write', async () => {
     class Counting {
       written = 0

@@ -31,6 +31,22 @@ export interface Recorder {
 /** At most one warning about lost events in this time, in milliseconds, with the number that it stands for. */
 const WARNING_INTERVAL_MILLISECONDS = 60_000
 
+/** Codes that one warning names; there are few kinds of trouble at a time. */
+const MOST_CODES = 5
+
+/** What a sink's silence is called in a warning. */
+const LATE = { code: 'audit_timeout' }
+
+/** The code of an error, where it looks like one. Its message is not told: nobody knows what a sink writes into it. */
+function codeOf(error: unknown): string | null {
+  try {
+    const code = (error as { readonly code?: unknown } | null | undefined)?.code
+    return typeof code === 'string' && /^[A-Za-z0-9_]{1,40}$/.test(code) ? code : null
+  } catch {
+    return null // whatever was thrown there, it must not end the process
+  }
+}
+
 /** An event is lost once, however many sinks did not accept it, and however often they say so. */
 interface Loss {
   counted: boolean
@@ -41,8 +57,12 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
   let closing: Promise<void> | null = null
   let lost = 0
   let warnedAt = Number.NEGATIVE_INFINITY
+  /** Codes of the errors with which sinks have refused since the last warning. */
+  const codes = new Set<string>()
 
-  function countLost(loss: Loss): void {
+  function countLost(loss: Loss, error: unknown): void {
+    const code = codeOf(error)
+    if (code !== null && codes.size < MOST_CODES) codes.add(code)
     if (loss.counted) return
     loss.counted = true
     lost++
@@ -53,14 +73,16 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
 
   function warnLost(): void {
     warnedAt = now()
-    process.emitWarning(`behalf: ${lost} audit event(s) were not accepted by a sink`, { code: 'BEHALF_AUDIT_LOST' })
+    const why = codes.size === 0 ? '' : ` (${[...codes].join(', ')})`
+    process.emitWarning(`behalf: ${lost} audit event(s) were not accepted by a sink${why}`, { code: 'BEHALF_AUDIT_LOST' })
     lost = 0
+    codes.clear()
   }
 
   /** One sink's answer; what a best-effort sink loses is counted, and stops nobody. */
   function write(sink: AuditSink, event: AuditEvent, loss: Loss): Eventual<boolean> {
-    const refused = () => {
-      countLost(loss)
+    const refused = (error: unknown) => {
+      countLost(loss, error)
       return isBestEffort(sink)
     }
     try {
@@ -68,15 +90,15 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
       if (accepted === undefined) return true
       const answer = Promise.resolve(accepted).then(() => true, refused)
       return isBestEffort(sink) ? true : answer
-    } catch {
-      return refused()
+    } catch (error) {
+      return refused(error)
     }
   }
 
   function allAccept(waiting: readonly Promise<boolean>[], loss: Loss): Promise<boolean> {
     const accepted = Promise.all(waiting).then((answers) => answers.every(Boolean))
     return inTime(accepted, timeoutMilliseconds, () => {
-      countLost(loss)
+      countLost(loss, LATE)
       return false
     })
   }
@@ -106,8 +128,8 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
         const event = create()
         const loss: Loss = { counted: false }
         for (const sink of sinks) write(sink, event, loss)
-      } catch {
-        countLost({ counted: false }) // outcomes are made in a listener of the response, where an error would end the process
+      } catch (error) {
+        countLost({ counted: false }, error) // outcomes are made in a listener of the response, where an error would end the process
       }
     },
 

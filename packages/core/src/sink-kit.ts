@@ -13,3 +13,4 @@ export {
   wordAt,
 } from './config-shape.js'
 export { ConfigError } from './errors.js'
+export { isLoopback } from './loopback.js'

@@ -1,5 +1,14 @@
 import type { DeliveryRecord, DeliveryTarget } from '@behalf/core'
-import { ConfigError, functionAt, integerAt, type Members, membersOf, optional, stringAt } from '@behalf/core/sink-kit'
+import {
+  ConfigError,
+  functionAt,
+  integerAt,
+  isLoopback,
+  type Members,
+  membersOf,
+  optional,
+  stringAt,
+} from '@behalf/core/sink-kit'
 import { systemCodeOf } from './journal-error.js'
 
 /** The standard `fetch`, or one of the application's own: a proxy, mutual TLS. */
@@ -149,15 +158,13 @@ async function askedFor(token: () => string | Promise<string>): Promise<string> 
   }
 }
 
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
-
 function urlAt(value: unknown, where: string): string {
   const text = stringAt(value, where)
   const url = URL.canParse(text) ? new URL(text) : null
   if (url !== null && (url.username !== '' || url.password !== '')) {
     throw new ConfigError(`${where} must not hold credentials: use the option token`)
   }
-  const fits = url !== null && (url.protocol === 'https:' || (url.protocol === 'http:' && LOOPBACK.test(url.hostname)))
+  const fits = url !== null && (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname)))
   if (!fits || url.hash !== '') throw new ConfigError(`${where} must be an https URL (http only on loopback), without a fragment`)
   return url.href
 }

@@ -294,7 +294,7 @@ class Shipment {
       await this.#settings.deliver(records)
       return null
     } catch (error) {
-      return error === undefined ? { error } : null
+      return { error }
     }
   }
 

@@ -27,6 +27,9 @@ export interface DeliveryTarget {
    * Resolves when every record is kept there: what that survives is the target's own promise. A record whose `id` is there
    * already is taken without a trace. Where it rejects, none, all or the first few may be there. Called with at least one record,
    * in the order of their chains, and never again before its promise is settled.
+   *
+   * A target that finds that it has lost what it had acknowledged can say so: an error with the member
+   * `resumeFrom: { chain, sequence }`, from which record on it wants them again. A shipper goes back to there.
    */
   deliver(records: readonly DeliveryRecord[]): Promise<void>
   /** Frees what the target holds. Called once, when no `deliver()` is under way; nothing is delivered after it. */

@@ -1,4 +1,5 @@
 import type { Limits } from '../limits.js'
+import { isLoopback } from '../loopback.js'
 import { inTime } from '../thenable.js'
 import { isObject, type JsonObject, parseStrictJson } from '../token/json.js'
 
@@ -16,13 +17,11 @@ export class FetchError extends Error {
   }
 }
 
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
-
 /** Whether keys may be read from a URL: https, or http on this very machine. No credentials, no fragment. */
 export function isFetchable(url: string): boolean {
   const parsed = URL.canParse(url) ? new URL(url) : null
   if (parsed === null || parsed.username !== '' || parsed.password !== '' || parsed.hash !== '') return false
-  return parsed.protocol === 'https:' || (parsed.protocol === 'http:' && LOOPBACK.test(parsed.hostname))
+  return parsed.protocol === 'https:' || (parsed.protocol === 'http:' && isLoopback(parsed.hostname))
 }
 
 /** What a server answered. */

@@ -15,6 +15,7 @@ import { createChance } from './support/e2e-chance.js'
 import { type ApiChild, type ChildSettings, type Death, forkApi } from './support/e2e-child.js'
 import { type Load, type LoadRequest, startLoad } from './support/e2e-load.js'
 import { ALL_PAIRED, isAdmission, unpairedIn } from './support/e2e-pairs.js'
+import { FaultDisk } from './support/fault-disk.js'
 import { bodiesOf, decision, eventsOf, newDirectory, newJournal, ORIGIN, SIGNING_KEY, VERIFIER_KEY } from './support/journals.js'
 
 const KILLS = positive('BEHALF_KILLS', 20)
@@ -78,18 +79,21 @@ describe(`an API that is killed ${KILLS} times (BEHALF_KILLS_SEED=${SEED})`, () 
   })
 })
 
-test('a writer that was killed and that nobody took note of (a zombie) holds no lock', async () => {
-  const directory = newDirectory()
-  const { process: parent, pid } = await becomeZombie(directory)
-  try {
-    expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toContain(') Z ')
-    const sink = newJournal(directory)
-    await sink.ready()
-    await sink.write(decision())
-  } finally {
-    parent.kill('SIGKILL')
-  }
-})
+test.runIf(existsSync('/proc/self/stat'))(
+  'a writer that was killed and that nobody took note of (a zombie) holds no lock',
+  async () => {
+    const directory = newDirectory()
+    const { process: parent, pid } = await becomeZombie(directory)
+    try {
+      expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toContain(') Z ')
+      const sink = newJournal(directory)
+      await sink.ready()
+      await sink.write(decision())
+    } finally {
+      parent.kill('SIGKILL')
+    }
+  },
+)
 
 test('a writer that ends after it has cut off torn bytes, and before it has said so: the next one says it', async () => {
   const directory = newDirectory()
@@ -126,7 +130,7 @@ function newPlace(seed: number): Place {
     directory,
     origin: ORIGIN,
     maxSegmentBytes: chance.pick([SMALL_SEGMENT_BYTES, SMALL_SEGMENT_BYTES, 64 * 1024 * 1024]),
-    checkpointRecords: chance.pick([1, 50, 1_000]),
+    checkpointRecords: chance.pick([10, 50, 1_000]),
     checkpointSeconds: 1,
     reserveBytes: 16_384,
     commitDeadlineMilliseconds: 5_000,
@@ -142,62 +146,73 @@ function newPlace(seed: number): Place {
   }
 }
 
-type Way = 'answers' | 'moment' | 'operation' | 'start'
+/** How a process ends: after so many answers, so many milliseconds after it was told to start or listens, or at an operation on files. */
+type Ending =
+  | { readonly at: 'answers'; readonly count: number }
+  | { readonly at: 'start' | 'load'; readonly milliseconds: number }
+  | { readonly at: 'operation'; readonly death: Death }
 
-/** Runs an API on the journal until it is killed, and sometimes another one that is killed while it recovers. */
-async function killOnce(place: Place, name: string): Promise<void> {
-  const { chance } = place
-  met.kills++
-  const way: Way = chance.pick(['answers', 'answers', 'moment', 'operation', 'operation', 'start'])
-  const load = await runUntilKilled(place, way, name)
-  for (const [status, ids] of load?.answered ?? []) {
-    met.answers += ids.length
-    if (status === 200) place.answered.push(...ids.filter((id) => id.endsWith('delegated')))
-    else expect([401, 403, 503]).toContain(status)
-  }
-  expectRecorded(place)
-  if (!chance.happens(1 / 4)) return
-  met.whileRecovering++
-  await runUntilKilled(place, chance.happens(0.5) ? 'operation' : 'start', `${name}-again`)
-  expectRecorded(place)
-}
+/** Those that no run may be without. */
+const FIRST_ENDINGS: readonly Ending[] = [
+  { at: 'operation', death: { operation: 'write', count: 8, when: 'half' } },
+  { at: 'start', milliseconds: 0 },
+]
 
-async function runUntilKilled(place: Place, way: Way, name: string): Promise<Load | null> {
-  const { chance } = place
-  const child = spare ?? forkApi()
-  spare = forkApi()
-  const { journal, effectsFile, checkpointFile } = place
-  const { issuer: url, audience } = issuer
-  const identity = { issuer: url, audience, jwks: issuer.jwks(), signingKeyPem: SIGNING_KEY_PEM }
-  const death = way === 'operation' ? deathOf(place) : null
-  const started = child.start({ journal, effectsFile, checkpointFile, ...identity, death, timeoutMilliseconds: 10_000 })
-  if (way === 'start') after(chance.pick([0, 0, 4, 8, 12, 16]), child)
-  const port = await started
-  if (port === null) {
-    met.beforeListening++
-    return null
-  }
-  const load = startLoad(port, CONCURRENCY, requestsOf(chance, name))
-  if (way === 'answers') void load.until(chance.integer(1, 200)).then(child.kill)
-  if (way === 'moment') after(chance.integer(0, 80), child)
-  if (way === 'operation') void load.until(400).then(child.kill) // an operation that never came
-  await child.ended
-  await load.stop()
-  return load
-}
-
-function after(milliseconds: number, child: ApiChild): void {
-  setTimeout(child.kill, milliseconds)
+function endingOf(place: Place, ways: readonly Ending['at'][]): Ending {
+  const { pick, integer } = place.chance
+  const at = pick(ways)
+  if (at === 'answers') return { at, count: integer(1, 120) }
+  if (at === 'operation') return { at, death: deathOf(place) }
+  return { at, milliseconds: at === 'start' ? pick([0, 4, 8, 12, 16]) : integer(0, 80) }
 }
 
 /** Files are made and closed at rotations only. */
 function deathOf({ chance: { pick, integer }, journal }: Place): Death {
   const often = ['write', 'write', 'sync'] as const
   const operation = pick(journal.maxSegmentBytes === SMALL_SEGMENT_BYTES ? (['create', 'close', ...often] as const) : often)
-  return {
-    operation,
-    count: integer(1, operation === 'write' || operation === 'sync' ? 60 : 6),
-    when: pick(['before', 'half', 'after']),
+  const most = operation === 'write' || operation === 'sync' ? 25 : 6
+  return { operation, count: integer(1, most), when: pick(['before', 'half', 'after']) }
+}
+
+/** Runs an API on the journal until it is killed, and sometimes another one that is killed while it recovers. */
+async function killOnce(place: Place, name: string): Promise<void> {
+  const ending = FIRST_ENDINGS[met.kills] ?? endingOf(place, ['answers', 'answers', 'load', 'operation', 'operation', 'start'])
+  await runUntilKilled(place, ending, name)
+  met.kills++
+  expectRecorded(place)
+  if (met.kills > 1 && !place.chance.happens(1 / 4)) return
+  met.whileRecovering++
+  await runUntilKilled(place, endingOf(place, ['operation', 'start']), `${name}-again`)
+  expectRecorded(place)
+}
+
+async function runUntilKilled(place: Place, ending: Ending, name: string): Promise<void> {
+  const { journal, effectsFile, checkpointFile, chance } = place
+  const child = spare ?? forkApi()
+  spare = forkApi()
+  const { issuer: url, audience } = issuer
+  const identity = { issuer: url, audience, jwks: issuer.jwks(), signingKeyPem: SIGNING_KEY_PEM }
+  const death = ending.at === 'operation' ? ending.death : null
+  const started = child.start({ journal, effectsFile, checkpointFile, ...identity, death, timeoutMilliseconds: 10_000 })
+  if (ending.at === 'start') setTimeout(child.kill, ending.milliseconds)
+  const port = await started
+  if (port === null) {
+    met.beforeListening++
+    return
+  }
+  const load = startLoad(port, CONCURRENCY, requestsOf(chance, name))
+  if (ending.at === 'load') setTimeout(child.kill, ending.milliseconds)
+  else void load.until(ending.at === 'answers' ? ending.count : 250).then(child.kill) // also where an operation never comes
+  await child.ended
+  await load.stop()
+  noteAnswers(place, load)
+}
+
+function noteAnswers({ answered }: Place, load: Load): void {
+  for (const [status, ids] of load.answered) {
+    met.answers += ids.length
+    if (status === 200) answered.push(...ids.filter((id) => id.endsWith('delegated')))
+    else expect([401, 403, 503]).toContain(status)
   }
 }
 

@@ -235,6 +235,22 @@ describe.each(DOORS)('$name', (framework) => {
   })
 })
 
+test('decisions that were written twice, since a sync failed and its bytes could not be cut off: one outcome each', async () => {
+  const directory = newDirectory()
+  const disk = new FaultDisk()
+  const sink = newJournal(directory, { createFile: disk.createFile, maxSegmentBytes: 4_096 })
+  await sink.write(decision())
+  disk.fault = (operation) => (operation === 'sync' || operation === 'truncate' ? 'EIO' : null)
+  const again = Array.from({ length: 3 }, () => sink.write(decision()))
+  await until(() => sink.state === 'failing')
+  disk.heal()
+  await Promise.all(again)
+  await until(() => sink.state === 'writing')
+  await sink.write(decision()) // in a third segment, whose header names the decisions that are open
+  expect(readdirSync(directory).filter((name) => name.startsWith('journal-'))).toHaveLength(3)
+  await reopened(directory, sink)
+})
+
 describe('the end of a journal', () => {
   test('a call that comes while it is being closed is refused, and nothing follows the last records', async () => {
     const directory = newDirectory()

@@ -1,0 +1,49 @@
+/** Certificates for tests, good for a hundred years, trusted by nobody, with their keys. Made with `openssl req -x509`. */
+interface Certificate {
+  readonly certificate: string
+  readonly key: string
+}
+
+/** For the address 127.0.0.1. */
+export const ADDRESS_CERTIFICATE: Certificate = {
+  certificate: `-----BEGIN CERTIFICATE-----
+MIIBlTCCATqgAwIBAgIUGO8FHdHwryqdiMbn4LsavpBRpOUwCgYIKoZIzj0EAwIw
+FjEUMBIGA1UEAwwLYmVoYWxmIHRlc3QwIBcNMjYxMTIyMDgyNDM2WhgPMjEyNjEw
+MjkwODI0MzZaMBYxFDASBgNVBAMMC2JlaGFsZiB0ZXN0MFkwEwYHKoZIzj0CAQYI
+KoZIzj0DAQcDQgAE03fTy6gFfdKO14lxx8Zo9zZNg1c9gKu16MzL2riVOMG8WENf
+tOp0yhdFY097CiUA9Ap/NKpBwYyGmJB75WUh/aNkMGIwHQYDVR0OBBYEFGeCNdQR
+aA0bqdqKbqAagH8COoceMB8GA1UdIwQYMBaAFGeCNdQRaA0bqdqKbqAagH8COoce
+MA8GA1UdEQQIMAaHBH8AAAEwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNJ
+ADBGAiEAo+4gLW2nPSUYC54/HODDte0EqdU+91eiyqlc59dAEnMCIQDUzCuyLyPW
+0FfZPYv/MPftB8geJ3fx5x16LvlZ3osCQQ==
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgq/sQiY40tpyWvjHO
+XAb0a6Rb0vrdzBlxfcw/WZrS0m6hRANCAATTd9PLqAV90o7XiXHHxmj3Nk2DVz2A
+q7XozMvauJU4wbxYQ1+06nTKF0VjT3sKJQD0Cn80qkHBjIaYkHvlZSH9
+-----END PRIVATE KEY-----
+`,
+}
+
+/** For the name localhost, and no address. */
+export const NAME_CERTIFICATE: Certificate = {
+  certificate: `-----BEGIN CERTIFICATE-----
+MIIBlDCCATugAwIBAgIUD7IfYfrlL9XXjaNFU7OzoP6k0EYwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjA4MjQzNloYDzIxMjYxMDI5
+MDgyNDM2WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASzmaNzlhbtWE3H1d0mEiKPbm41Z2i3lYqnIESMoDO1jHzxL9JNK9A+
+ByC1XbU0s8o5VN03t5JWj4Jj+gV+4Djwo2kwZzAdBgNVHQ4EFgQULgh5JXd2x3ds
+Lzq8lIepLteI/WIwHwYDVR0jBBgwFoAULgh5JXd2x3dsLzq8lIepLteI/WIwFAYD
+VR0RBA0wC4IJbG9jYWxob3N0MA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwID
+RwAwRAIgeZq9xppIQjEmVwFPgDfvxhAwS2r3kz4Hn9eIMJCUcpwCIFKD/tlI5eTp
+lLu18jTu8hbwXublktyrXVo3thgDEHUz
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgJ9jQUiK3ZsO5WUuh
+Nuo0b4I5bOHieSmv6QaIdEwYh5ahRANCAASzmaNzlhbtWE3H1d0mEiKPbm41Z2i3
+lYqnIESMoDO1jHzxL9JNK9A+ByC1XbU0s8o5VN03t5JWj4Jj+gV+4Djw
+-----END PRIVATE KEY-----
+`,
+}

@@ -16,7 +16,7 @@ import { checkTokenType } from './token-type.js'
 const TIME_CHECKS: readonly ClaimCheck[] = [checkExpiry, checkNotBefore, checkIssuedAt]
 
 /** Every claim check, in the order in which they are asked; the first reason is the answer. */
-const CLAIM_CHECKS: readonly ClaimCheck[] = [
+export const CLAIM_CHECKS: readonly ClaimCheck[] = [
   checkTokenType,
   checkPresentClaims,
   checkSubject,

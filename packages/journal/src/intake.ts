@@ -233,7 +233,7 @@ function settle(pending: Pending, error: JournalError | null): void {
   else waiter?.reject(error)
 }
 
-export function roleOf({ type, decision }: AuditEvent): EventRole {
+function roleOf({ type, decision }: AuditEvent): EventRole {
   if (type === 'access.outcome') return 'outcome'
   return decision === 'refuse' ? 'refusal' : 'admission'
 }

@@ -15,7 +15,7 @@ interface Findings {
   readonly cut: Cut | null
 }
 
-/** Body of a `trouble` record. */
+/** Body of a `failure` record. */
 interface Trouble {
   readonly code: string
   readonly message: string
@@ -166,7 +166,7 @@ export class JournalLog {
     }
     batch.add('segment', header)
     if (this.#findings !== null) await this.#addFindings(batch, this.#findings, time)
-    if (this.#trouble !== null) batch.add('trouble', this.#trouble)
+    if (this.#trouble !== null) batch.add('failure', this.#trouble)
     if (this.#removal !== null) batch.add('retention', { removed: rangeOf(this.#removal), time })
     batch.onCommitted(() => {
       this.#findings = null

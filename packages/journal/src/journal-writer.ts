@@ -215,7 +215,7 @@ export class JournalWriter {
     this.#takeSummaries()
     await this.#write((batch) => {
       this.#addWaiting(batch)
-      batch.add('stop', { time: new Date(this.#settings.now()).toISOString() })
+      batch.add('end', { time: new Date(this.#settings.now()).toISOString() })
     })
     await this.#log.finishSegment(() => this.#cover())
     this.#stopped = true

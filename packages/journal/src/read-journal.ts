@@ -112,6 +112,7 @@ async function* entriesOfSegment(
     while (!aborted(settings)) {
       const successor = await successorOf(reading)
       yield* entriesUpTo(reading, settings)
+      if (aborted(settings)) return null
       if (successor !== null) return { segment: successor, link: linkAfter(reading) }
       if (!settings.follow) return null
       await settings.wait(settings.pollMilliseconds, settings.signal)

@@ -6,19 +6,19 @@ import type { JsonValue } from '@behalf/core'
  * What a record can be about. `event` is one of the core's audit events, `checkpoint` a signed note as text, and everything else
  * is what a journal says of itself.
  */
-export type RecordKind = 'checkpoint' | 'event' | 'gap' | 'recovery' | 'refusals' | 'retention' | 'segment' | 'stop' | 'trouble'
+export type RecordKind = 'checkpoint' | 'end' | 'event' | 'failure' | 'gap' | 'recovery' | 'refusals' | 'retention' | 'segment'
 
 /** Every kind of record, sorted. */
 export const RECORD_KINDS: readonly RecordKind[] = Object.freeze([
   'checkpoint',
+  'end',
   'event',
+  'failure',
   'gap',
   'recovery',
   'refusals',
   'retention',
   'segment',
-  'stop',
-  'trouble',
 ])
 
 /** `prev` of record 0: 32 zero bytes in base64url. */
@@ -180,7 +180,7 @@ const PREV_FIRST = bytesOf('{"prev":"')
 const TAIL_START = bytesOf(HASH_MEMBER)
 const BASE64URL_HASH = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/
 
-/** How the lines of one kind begin: `{"event":`, or after `prev`: `"stop":`. */
+/** How the lines of one kind begin: `{"event":`, or after `prev`: `"segment":`. */
 interface Opening {
   readonly kind: RecordKind
   readonly first: boolean

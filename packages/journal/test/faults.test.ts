@@ -208,7 +208,7 @@ describe('after a failed sync', () => {
     await settled(() => watched.state !== 'pending')
     expect(watched.state).toBe('accepted') // the second attempt came within the deadline
     expect(after).toEqual([])
-    expect(bodiesOf<{ code: string }>(directory, 'trouble').map(({ code }) => code)).toEqual(['EIO'])
+    expect(bodiesOf<{ code: string }>(directory, 'failure').map(({ code }) => code)).toEqual(['EIO'])
     expect(eventsOf(directory).map(({ id }) => id)).toContain(event.id)
     await sink.close()
   })
@@ -234,7 +234,7 @@ describe('a full disk', () => {
     const refused = watch(() => sink.write(second))
     await pass(1_000)
     expect(refused.state).toBe('refused')
-    expect(bodiesOf<{ code: string }>(directory, 'trouble').map(({ code }) => code)).toEqual(['ENOSPC'])
+    expect(bodiesOf<{ code: string }>(directory, 'failure').map(({ code }) => code)).toEqual(['ENOSPC'])
     await pass(30_000, 50)
     expect(readdirSync(directory).length).toBeLessThan(6)
     disk.heal()

@@ -49,7 +49,7 @@ describe('a journal', () => {
     await sink.write(decision())
     await sink.close()
     const records = recordsOf(directory)
-    expect(records.map(({ kind }) => kind)).toEqual(['segment', 'recovery', 'event', 'stop', 'checkpoint'])
+    expect(records.map(({ kind }) => kind)).toEqual(['segment', 'recovery', 'event', 'end', 'checkpoint'])
     expect(records.map(({ seq }) => seq)).toEqual([0, 1, 2, 3, 4])
     expect(records.slice(1).map(({ prev }) => prev)).toEqual(records.slice(0, -1).map(({ sha256 }) => sha256))
   })

@@ -309,8 +309,10 @@ function agent(sub: string) {
 /** A writer whose parent does not look after its children: killed, it stays in the table of processes. */
 async function becomeZombie(directory: string): Promise<{ readonly process: ChildProcess; readonly pid: number }> {
   const program = fileURLToPath(new URL('support/lock-child.mjs', import.meta.url))
-  const script = '"$0" "$1" "$2" & exec sleep 60' // sleep knows of no child
-  const parent = spawn('sh', ['-c', script, process.execPath, program, directory], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const script = '"$0" "$@" & exec sleep 60' // sleep knows of no child
+  const parent = spawn('sh', ['-c', script, process.execPath, program, directory, ORIGIN], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const [line] = (await once(parent.stdout, 'data')) as [Buffer]
   const pid = Number(line.toString())
   process.kill(pid, 'SIGKILL')

@@ -264,7 +264,7 @@ describe('the end of a journal', () => {
     expect(() => sink.write(decision())).toThrow('the journal is closed')
     disk.resume()
     await closing
-    expect(recordsOf(directory).map(({ kind }) => kind)).toEqual(['segment', 'recovery', 'event', 'stop', 'checkpoint'])
+    expect(recordsOf(directory).map(({ kind }) => kind)).toEqual(['segment', 'recovery', 'event', 'end', 'checkpoint'])
     const names = readdirSync(directory)
     expect(names).toEqual(['journal-0000000000000000.jsonl', 'reserve'])
     await reopened(directory, sink)

@@ -114,7 +114,7 @@ test(`${CASES} power cuts: nothing accepted is lost, and every start is clean`, 
 /** What stands in each segment, for whoever looks for a mistake: the moments of a disk are not the same in every run. */
 function outlineOf(directory: string): string {
   const kinds = (line: string) =>
-    /"(checkpoint|event|gap|recovery|refusals|retention|segment|stop|trouble)":/.exec(line)?.[1] ?? '?'
+    /"(checkpoint|event|gap|recovery|refusals|retention|segment|end|failure)":/.exec(line)?.[1] ?? '?'
   const segments = readdirSync(directory).filter((name) => name.startsWith('journal-'))
   return segments
     .sort()

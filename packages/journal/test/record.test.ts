@@ -138,13 +138,17 @@ describe('records', () => {
     expect(line).toBe(`${head},"sha256":"${createHash('sha256').update(head).digest('base64url')}"}`)
   })
 
+  it.each(RECORD_KINDS)('are canonical as a whole, whatever they are about: %s', (kind) => {
+    expect(canonicalJson(JSON.parse(lineOf(kind)))).toBe(lineOf(kind))
+  })
+
   it('are read from any view of memory', () => {
     const line = Buffer.from(`xx${lineOf('event')}yy`)
     expect(parseRecord(new Uint8Array(line.buffer, line.byteOffset + 2, line.length - 4))?.seq).toBe(12)
   })
 
   it.each([0, 1, 10, Number.MAX_SAFE_INTEGER])('can have the sequence %d', (seq) => {
-    expect(parseRecord(Buffer.from(encodeRecord('stop', '{}', seq, GENESIS).line))?.seq).toBe(seq)
+    expect(parseRecord(Buffer.from(encodeRecord('end', '{}', seq, GENESIS).line))?.seq).toBe(seq)
     expect(parseRecord(Buffer.from(encodeRecord('event', '{}', seq, GENESIS).line))?.seq).toBe(seq)
   })
 
@@ -160,7 +164,7 @@ describe('records', () => {
   })
 
   it('are not read when cut, or with anything before or after them', () => {
-    const line = lineOf('stop')
+    const line = lineOf('segment')
     for (let length = 0; length < line.length; length++) expect(parseRecord(Buffer.from(line.slice(0, length)))).toBeNull()
     for (const extra of [`${line} `, ` ${line}`, `${line}\n`, `${line}\r`, line + line])
       expect(parseRecord(Buffer.from(extra))).toBeNull()
@@ -171,7 +175,7 @@ describe('records', () => {
     ['an unknown kind', `{"gossip":{},"prev":${hash},"seq":1`],
     ['no kind', `{"prev":${hash},"seq":1`],
     ['two kinds', `{"event":{},"gap":{},"prev":${hash},"seq":1`],
-    ['a kind before prev that belongs after it', `{"stop":{},"prev":${hash},"seq":1`],
+    ['a kind before prev that belongs after it', `{"segment":{},"prev":${hash},"seq":1`],
     ['a kind after prev that belongs before it', `{"prev":${hash},"event":{},"seq":1`],
     ['members in another order', `{"event":{},"seq":1,"prev":${hash}`],
     ['a further member', `{"event":{},"note":1,"prev":${hash},"seq":1`],

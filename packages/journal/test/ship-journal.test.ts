@@ -21,7 +21,7 @@ describe('what is delivered', () => {
       .segment()
       .add('recovery', { closed: 0, cut: null, time: '2026-09-21T13:33:22.000Z' })
       .events(3, { net: { peer: null, forwarded: null, userAgent: 'Дело \ud800 “日本”', callerRequestId: null } })
-      .add('stop', { time: '2026-09-21T13:33:23.000Z' })
+      .add('end', { time: '2026-09-21T13:33:23.000Z' })
       .checkpoint()
     const target = memoryTarget()
     const report = await shipJournal(shipOptions(journal, target).options)
@@ -105,7 +105,7 @@ describe('what is final', () => {
       async wait() {
         polls++
         if (polls === 1)
-          journal.takeBack(2).segment().add('trouble', { code: 'EIO', message: 'x', time: 'x' }).events(4).checkpoint()
+          journal.takeBack(2).segment().add('failure', { code: 'EIO', message: 'x', time: 'x' }).events(4).checkpoint()
         if (polls === 2) abort.abort()
       },
     })

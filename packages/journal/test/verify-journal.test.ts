@@ -494,7 +494,7 @@ describe('the end of a journal', () => {
   it('is clean only with a stop and its checkpoint', async () => {
     const without = new JournalBuilder().calls(2).checkpoint()
     expect(foundIn(await verified(without))).toEqual(['incomplete no_clean_end'])
-    const unsigned = new JournalBuilder().calls(2).checkpoint().record('stop', { time: 'x' })
+    const unsigned = new JournalBuilder().calls(2).checkpoint().record('end', { time: 'x' })
     expect(foundIn(await verified(unsigned))).toEqual(['incomplete unsigned_tail', 'incomplete no_clean_end'])
   })
 

@@ -56,7 +56,7 @@ export class JournalCheck {
     return this.#next
   }
 
-  /** The last writer ended in order: `stop`, and a checkpoint after it. */
+  /** The last writer ended in order: `end`, and a checkpoint after it. */
   get endsCleanly(): boolean {
     return this.#lastKind === 'checkpoint' && this.#stoppedAt !== null && this.#stoppedAt === (this.last ?? 0) - 1
   }
@@ -96,10 +96,10 @@ export class JournalCheck {
       case 'segment':
         if (!isFirst) this.#fault('segment_header', place, 'a header that is not the first record of its segment')
         return
-      case 'stop':
+      case 'end':
         this.#stoppedAt = record.seq
         return
-      case 'trouble':
+      case 'failure':
         this.troubleInSegment = true
         return
       default:

@@ -83,7 +83,7 @@ export class FaultDisk {
   }
 }
 
-export function systemError(code: string): Error {
+function systemError(code: string): Error {
   return Object.assign(new Error(`${code}: a disk of a test`), { code })
 }
 

@@ -185,7 +185,7 @@ export class JournalBuilder {
   }
 
   stop(): this {
-    return this.record('stop', { time: this.time }).checkpoint()
+    return this.record('end', { time: this.time }).checkpoint()
   }
 
   /** A clean stop, and a new writer. */
@@ -211,7 +211,7 @@ export class JournalBuilder {
     const end = this.#end()
     const segment = this.segments.at(-1)
     if (segment !== undefined) segment.rest = rest
-    return this.#begin(end).record('trouble', { code: 'EIO', message: 'a write failed', time: this.time })
+    return this.#begin(end).record('failure', { code: 'EIO', message: 'a write failed', time: this.time })
   }
 
   gap(decisions: number, outcomes: number, refusals = 0): this {

@@ -1,7 +1,8 @@
-/** Opens a journal in the directory of its argument, says its process id, and goes on until it is killed. Imports the built package. */
+/** Opens a journal, says its process id, and goes on until it is killed. Imports the built package. Arguments: directory, origin. */
 import { journalSink } from '@behalf/journal'
 
-const sink = journalSink({ directory: process.argv[2], signingKey: null, reserveBytes: 16_384 })
+const [directory, origin] = process.argv.slice(2)
+const sink = journalSink({ directory, origin, signingKey: null, reserveBytes: 16_384 })
 await sink.ready()
 process.stdout.write(String(process.pid))
 setInterval(() => {}, 60_000)

@@ -265,6 +265,14 @@ describe('docs/configuration.md', () => {
     expect(named.toSorted()).toEqual(members.toSorted())
   })
 
+  test('docs/audit-journal.md names every option of the journal', () => {
+    const members = membersOf(read('packages/journal/src/journal-options.ts'), 'JournalOptions')?.map(({ path }) => path)
+    const named = tableBelow(read('docs/audit-journal.md'), 'interface: journal-options.ts JournalOptions')
+    expect(named.flatMap(([cell = '']) => [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name)).toSorted()).toEqual(
+      members?.toSorted(),
+    )
+  })
+
   test('names every limit with its default', () => {
     const said = tableBelow(page, 'limits').map(([name, value]) => [codeIn(name), Number(value)])
     expect(Object.fromEntries(said)).toEqual(DEFAULT_LIMITS)
@@ -356,8 +364,12 @@ describe('docs/audit-events.md', () => {
 
 describe('every public export has a doc comment', () => {
   const entries = [
-    ...['index', 'issuers/index', 'adapter'].map((name) => `packages/core/src/${name}.ts`),
-    ...['express', 'koa', 'opentelemetry', 'pino', 'testing'].map((name) => `packages/${name}/src/index.ts`),
+    ...['index', 'issuers/index', 'adapter', 'inspect', 'mappings/index', 'sink-kit'].map(
+      (name) => `packages/core/src/${name}.ts`,
+    ),
+    ...['express', 'journal', 'koa', 'nats', 'opentelemetry', 'pino', 'postgres', 'testing'].map(
+      (name) => `packages/${name}/src/index.ts`,
+    ),
     'packages/express/src/request.ts',
   ]
 

@@ -50,6 +50,7 @@ export function wordAt<const W extends string>(value: unknown, where: string, wo
   return value as W
 }
 
+/** `true` or `false`, and nothing that counts as one of them. */
 export function booleanAt(value: unknown, where: string): boolean {
   if (typeof value !== 'boolean') throw new ConfigError(`${where} must be true or false`)
   return value
@@ -64,6 +65,7 @@ export function integerAt(value: unknown, where: string, least: number, most: nu
   return value as number
 }
 
+/** A function. Its signature is the caller's word. */
 // biome-ignore lint/suspicious/noExplicitAny: the caller states the signature; only callability can be checked here
 export function functionAt<F extends (...args: any[]) => unknown>(value: unknown, where: string): F {
   if (typeof value !== 'function') throw new ConfigError(`${where} must be a function`)

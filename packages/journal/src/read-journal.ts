@@ -6,6 +6,7 @@ import { namesIn, SegmentLines, type SegmentName, segmentsAmong } from './segmen
 
 /** One record of a journal, and where it stands. */
 export interface JournalEntry {
+  /** What stands there. */
   readonly record: JournalRecord
   /** The record's bytes as text, without the newline. */
   readonly line: string

@@ -28,6 +28,7 @@ export const GENESIS: string = 'A'.repeat(43)
 export interface JournalRecord {
   /** 0, 1, 2, … without a gap over the segments and restarts of one journal. */
   readonly seq: number
+  /** What the record is about. */
   readonly kind: RecordKind
   /** A string for `checkpoint`, an object for every other kind. Its members are not checked. */
   readonly body: JsonValue

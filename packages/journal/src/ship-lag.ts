@@ -7,6 +7,7 @@ import { namesIn, type SegmentName, segmentsAmong } from './segment-lines.js'
 
 /** How far a delivery is behind the end of its journal. */
 export interface Lag {
+  /** Records that were not delivered. */
   readonly recordsBehind: number
   /** Of the segments' files. */
   readonly bytesBehind: number

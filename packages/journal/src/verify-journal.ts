@@ -27,6 +27,7 @@ export type Verdict = 'good' | 'tampered' | 'incomplete' | 'unauthenticated'
 
 /** What {@link verifyJournal} found. */
 export interface JournalReport {
+  /** What the journal is worth. */
   readonly verdict: Verdict
   /** Worst first, and of each severity in order; at most 50 of each. */
   readonly findings: readonly Finding[]
@@ -34,6 +35,7 @@ export interface JournalReport {
   readonly records: number
   /** `null`: no record could be read. */
   readonly firstSequence: number | null
+  /** `null`: no record could be read. */
   readonly lastSequence: number | null
   /** Checkpoints that fit the records before them. */
   readonly checkpoints: number
@@ -41,6 +43,7 @@ export interface JournalReport {
   readonly signedThrough: number
   /** Decisions that let a call in, and have no outcome. */
   readonly openDecisions: number
+  /** Files of the journal. */
   readonly segments: number
   /** Bytes of all segments. */
   readonly bytes: number

@@ -32,7 +32,8 @@ async function liveThrough(random: () => number): Promise<Moment[]> {
   const disk = new FaultDisk()
   const accepted: AuditEvent[] = []
   const moments: Moment[] = []
-  disk.before = () => void moments.push({ images: new Map(disk.images), accepted: [...accepted] })
+  const look = () => void moments.push({ images: new Map(disk.images), accepted: [...accepted] })
+  disk.before = look
   const directory = newDirectory()
   const sink = newJournal(directory, { createFile: disk.createFile, maxSegmentBytes: 8_192 + Math.floor(random() * 30_000) })
   await sink.ready()
@@ -44,7 +45,7 @@ async function liveThrough(random: () => number): Promise<Moment[]> {
   disk.heal()
   await pass(1_500)
   await sink.close()
-  disk.before()
+  look()
   return moments
 
   function write(chance: number): void {

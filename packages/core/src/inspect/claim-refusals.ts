@@ -20,7 +20,10 @@ interface About {
 }
 
 /** What each claim check is about; a test holds it to the list of checks. */
-export const ABOUT: ReadonlyMap<ClaimCheck, (input: ClaimCheckInput) => About> = new Map<ClaimCheck, (input: ClaimCheckInput) => About>([
+export const ABOUT: ReadonlyMap<ClaimCheck, (input: ClaimCheckInput) => About> = new Map<
+  ClaimCheck,
+  (input: ClaimCheckInput) => About
+>([
   [checkTokenType, ({ policy }) => ({ members: ['typ'], accepted: [...policy.tokenTypes].map(acceptedWord) })],
   [checkPresentClaims, (input) => ({ members: missing(input) })],
   [checkSubject, () => ({ members: ['sub'] })],

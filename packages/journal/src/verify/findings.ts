@@ -90,7 +90,9 @@ export interface Place {
 
 /** One thing that was found. */
 export interface Finding extends Place {
+  /** How bad it is. */
   readonly severity: Severity
+  /** What it is: stable, for programs. */
   readonly code: FindingCode
   /** A fixed text, with names of segments and numbers; nothing else of a journal's contents. */
   readonly message: string

@@ -9,8 +9,11 @@ import type { OutsideCheckpoint } from './outside-checkpoint.js'
 
 /** How far verification is. */
 export interface VerifyProgress {
+  /** Bytes that were read. */
   readonly bytes: number
+  /** Bytes of all segments, when it began. */
   readonly totalBytes: number
+  /** Records that were read. */
   readonly records: number
 }
 

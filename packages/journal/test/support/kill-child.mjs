@@ -3,7 +3,7 @@
  * when they are loaded, waits for its settings (`ChildSettings` of `e2e-child.ts`), and says where it listens.
  */
 import { createPrivateKey } from 'node:crypto'
-import { openSync, writeFileSync, writeSync } from 'node:fs'
+import { openSync, renameSync, writeFileSync, writeSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { oauth } from '@behalf/core/issuers'
 import { resourceServer } from '@behalf/express'
@@ -19,7 +19,10 @@ function start({ journal, signingKeyPem, issuer, audience, jwks, effectsFile, ch
   const sink = journalSink({
     ...journal,
     signingKey: createPrivateKey(signingKeyPem),
-    onCheckpoint: (note) => writeFileSync(checkpointFile, note),
+    onCheckpoint(note) {
+      writeFileSync(`${checkpointFile}.next`, note)
+      renameSync(`${checkpointFile}.next`, checkpointFile) // a kill leaves the one or the other, whole
+    },
     ...(death !== null && { createFile: deadlyFiles(death) }),
   })
   const api = resourceServer({

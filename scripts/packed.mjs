@@ -26,24 +26,36 @@ const say = (line) => process.stdout.write(`${line}\n`)
 const bin = (name) => join(root, 'node_modules', '.bin', name)
 
 try {
-  const packages = readdirSync(join(root, 'packages'))
+  const packages = readdirSync(join(root, 'packages')).map(
+    (folder) => JSON.parse(readFileSync(join(root, 'packages', folder, 'package.json'), 'utf8')).name,
+  )
   const tarballs = packages.map((name) => {
-    const [{ filename, files }] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', work, '-w', `@behalf/${name}`]))
+    const [{ filename, files }] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', work, '-w', name]))
     const stray = files
       .map((file) => file.path)
       .filter((path) => !/^(dist\/.*\.(js|d\.ts)|package\.json|README\.md|LICENSE)$/.test(path))
-    if (stray.length > 0) throw new Error(`@behalf/${name} would publish ${stray.join(', ')}`)
-    if (!files.some((file) => file.path === 'README.md')) throw new Error(`@behalf/${name} has no README.md`)
+    if (stray.length > 0) throw new Error(`${name} would publish ${stray.join(', ')}`)
+    if (!files.some((file) => file.path === 'README.md')) throw new Error(`${name} has no README.md`)
     return join(work, filename)
   })
   for (const [index, name] of packages.entries()) {
     run(bin('publint'), ['run', tarballs[index], '--strict'])
-    run(bin('attw'), [tarballs[index], '--profile', 'esm-only'])
-    say(`packed  @behalf/${name}: publint and attw are clean`)
+    if (name !== 'behalf') run(bin('attw'), [tarballs[index], '--profile', 'esm-only']) // a command has nothing to import
+    say(`packed  ${name}: publint ${name === 'behalf' ? 'is' : 'and attw are'} clean`)
   }
 
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'empty', private: true, type: 'module' }))
-  const own = ['express', 'koa', 'pino', '@opentelemetry/api', 'typescript', '@types/node', '@types/express', '@types/koa']
+  const own = [
+    'express',
+    'koa',
+    'pino',
+    '@opentelemetry/api',
+    '@opentelemetry/api-logs',
+    'typescript',
+    '@types/node',
+    '@types/express',
+    '@types/koa',
+  ]
   const peers = own.map((name) => `${name}@${manifest.devDependencies[name]}`)
   run('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...tarballs, ...peers], { cwd: project })
   say('packed  the tarballs install into an empty project')
@@ -61,15 +73,31 @@ for (const make of [expressServer, koaServer]) {
 }
 if (typeof curity !== 'function' || typeof pinoSink !== 'function' || typeof instrumentBehalf()() !== 'undefined') throw new Error('an export is missing')
 await issuer.close()
+const directory = mkdtempSync(join(tmpdir(), 'behalf-packed-journal-'))
+const journal = journalSink({ directory, signingKey: null })
+await journal.write(testEvent())
+await journal.close()
+const { verdict, findings } = await verifyJournal(directory, {})
+if (verdict !== 'incomplete' || findings[0]?.code !== 'outcome_missing') throw new Error('the journal is ' + verdict)
+if (toEcs(testEvent()).event.kind !== 'event') throw new Error('no mapping')
+for (const each of [natsSink, postgresSink, auditLogSink]) if (typeof each !== 'function') throw new Error('a sink is missing')
+rmSync(directory, { recursive: true })
 `
   const names = [
     ['{ AuthError, hasScope }', '@behalf/core'],
     ['{ curity }', '@behalf/core/issuers'],
     ['{ resourceServer: expressServer }', '@behalf/express'],
     ['{ resourceServer: koaServer }', '@behalf/koa'],
-    ['{ instrumentBehalf }', '@behalf/opentelemetry'],
+    ['{ toEcs }', '@behalf/core/mappings'],
+    ['{ journalSink, verifyJournal }', '@behalf/journal'],
+    ['{ natsSink }', '@behalf/nats'],
+    ['{ auditLogSink, instrumentBehalf }', '@behalf/opentelemetry'],
     ['{ pinoSink }', '@behalf/pino'],
-    ['{ createTestIssuer, memorySink }', '@behalf/testing'],
+    ['{ postgresSink }', '@behalf/postgres'],
+    ['{ createTestIssuer, memorySink, testEvent }', '@behalf/testing'],
+    ['{ mkdtempSync, rmSync }', 'node:fs'],
+    ['{ tmpdir }', 'node:os'],
+    ['{ join }', 'node:path'],
   ]
   const imports = names.map(([what, from]) => `import ${what.replace(': ', ' as ')} from '${from}'`).join('\n')
   const requires = names.map(([what, from]) => `const ${what} = require('${from}')`).join('\n')
@@ -79,6 +107,17 @@ await issuer.close()
     run(process.execPath, ['--no-warnings', file], { cwd: project })
     say(`packed  ${file} runs on Node ${process.versions.node}`)
   }
+
+  const help = run(join(project, 'node_modules', '.bin', 'behalf'), ['--help'], { cwd: project })
+  if (!help.includes('audit')) throw new Error('the command has no help')
+  const inspected = spawnSync(join(project, 'node_modules', '.bin', 'behalf'), ['inspect'], {
+    cwd: project,
+    input: 'not.a.token',
+    encoding: 'utf8',
+  })
+  if (inspected.status === 0 || inspected.stderr.includes('    at '))
+    throw new Error(`the command takes anything: ${inspected.stderr}`)
+  say('packed  the command runs')
 
   const compilerOptions = {
     module: 'nodenext',
@@ -110,7 +149,7 @@ express().get('/orders/:id', api.authenticate(), api.guard({ scopes: 'orders:rea
 const koa = koaServer({ issuers: [curity({ issuer: 'https://a.example', audience: 'b' })] })
 new Koa<{ user: string }>().use(koa.authenticate()).use((ctx) => { const user: string = ctx.state.user; ctx.body = [user, ctx.state.auth.subject.id] })
 export const errors: AuthError[] = []
-export { instrumentBehalf, pinoSink }
+export { auditLogSink, instrumentBehalf, journalSink, natsSink, pinoSink, postgresSink, toEcs, verifyJournal }
 `
   const compiled = compile(good)
   if (compiled.status !== 0) throw new Error(`a user's program does not compile:\n${compiled.stdout}`)

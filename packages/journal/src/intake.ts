@@ -42,6 +42,7 @@ export class Intake {
   #underWay = 0
   #queuedBytes = 0
   #queuedRefusals = 0
+  #queuedRefusalBytes = 0
   /** Requests whose admission was not taken: their outcomes are not taken either. */
   readonly #untaken = new Set<string>()
   /** Requests whose outcome another writer has written. */
@@ -105,13 +106,19 @@ export class Intake {
   }
 
   #writeRefusal(event: AuditEvent): Promise<void> | undefined {
+    if (this.#unavailable === 'closed') return this.#lose('refusals', 'closed')
     if (!this.refusals.admits(event, this.#settings.now())) {
       this.#wake()
       return undefined // said in a summary
     }
-    const reason = this.#unavailable === 'closed' ? 'closed' : this.#fullReason()
+    const reason = this.#fullReason()
     if (reason !== null) return this.#lose('refusals', reason)
-    if (this.#queuedRefusals >= this.#settings.maxQueuedRecords * SHARE_OF_REFUSALS) return this.#lose('refusals', 'queue_full')
+    const { maxQueuedRecords, maxQueuedBytes } = this.#settings
+    if (
+      this.#queuedRefusals >= maxQueuedRecords * SHARE_OF_REFUSALS ||
+      this.#queuedRefusalBytes >= maxQueuedBytes * SHARE_OF_REFUSALS
+    )
+      return this.#lose('refusals', 'queue_full')
     return this.#enqueue('refusal', event)
   }
 
@@ -140,7 +147,10 @@ export class Intake {
     this.#queue.push(pending)
     this.#accepted++
     this.#queuedBytes += pending.bytes
-    if (role === 'refusal') this.#queuedRefusals++
+    if (role === 'refusal') {
+      this.#queuedRefusals++
+      this.#queuedRefusalBytes += bytes
+    }
     const written = new Promise<void>((resolve, reject) => {
       pending.waiter = { resolve, reject }
     })
@@ -164,6 +174,7 @@ export class Intake {
 
   /** What was taken is on disk. */
   done(): void {
+    if (this.#unavailable !== 'closed') this.#unavailable = null
     const written = this.#queue.slice(0, this.#underWay)
     this.#queue = this.#queue.slice(this.#underWay)
     this.#underWay = 0
@@ -171,7 +182,10 @@ export class Intake {
     this.#stalled = false
     for (const pending of written) {
       this.#queuedBytes -= pending.bytes
-      if (pending.role === 'refusal') this.#queuedRefusals--
+      if (pending.role === 'refusal') {
+        this.#queuedRefusals--
+        this.#queuedRefusalBytes -= pending.bytes
+      }
       settle(pending, null)
     }
     if (this.#waiting.length > 0 && this.#waiting[0]?.waiter === null)

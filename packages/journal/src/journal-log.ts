@@ -1,10 +1,11 @@
+import { join } from 'node:path'
 import { Chain } from './chain.js'
 import { JournalError } from './journal-error.js'
 import type { JournalSettings } from './journal-options.js'
 import { LockKeeper } from './lock-keeper.js'
 import { type OpenDecisions, unknownOutcome } from './open-decisions.js'
 import { RecordBatch } from './record-batch.js'
-import { type Cut, decisionsAt, recover } from './recover.js'
+import { type Cut, decisionsAt, recover, shorten } from './recover.js'
 import { findRemovable, type Removal, removeSegments } from './retention.js'
 import { createSegmentFile, type SegmentFile } from './segment-file.js'
 import { FORMAT, type SegmentHeader } from './segment-header.js'
@@ -82,6 +83,7 @@ export class JournalLog {
   /** One write and one sync of what `fill` adds, after what the log itself has to say. */
   async write(fill: (batch: RecordBatch) => void): Promise<void> {
     const batch = new RecordBatch(this.#chain as Chain)
+    const cutAt = this.#previous?.bytes ?? 0
     try {
       const segment = this.#segment ?? (await this.#begin(batch))
       fill(batch)
@@ -90,7 +92,9 @@ export class JournalLog {
       batch.fail()
       throw error
     }
+    const cut = this.#findings?.cut ?? null
     batch.commit()
+    if (cut !== null) await shorten(join(this.#settings.directory, cut.segment), cutAt) // now that a record tells of it
     if (this.#removal !== null) await this.#remove(this.#removal)
   }
 
@@ -141,6 +145,13 @@ export class JournalLog {
     this.#lock.drop()
     this.#chain = null
     this.#findings = null
+  }
+
+  /** Closes what is open, and writes nothing more to it. Never rejects. */
+  async letGo(): Promise<void> {
+    const segment = this.#segment
+    this.#segment = null
+    await segment?.close().catch(() => {})
   }
 
   /** Lets go of the directory. Never rejects. */

@@ -88,6 +88,7 @@ export class JournalWriter {
     const stopped = neverOpen || (await this.#waiters.within(timeoutMilliseconds, () => this.#stopped))
     this.#state = 'closed'
     for (const each of [this.#retry, this.#checkpointTimer]) if (each !== null) clearTimeout(each)
+    if (this.#running === null) await this.#log.letGo()
     await this.#log.release()
     const lost = this.#intake.abandon()
     if (!stopped)
@@ -105,12 +106,18 @@ export class JournalWriter {
       await this.#failed(error)
     }
     this.#running = null
+    if (this.#closed()) await this.#log.letGo()
     if (this.#retry === null && this.#hasWork()) this.wake()
   }
 
+  /** Closed before it had come to its end: whoever has the directory now goes on from what was on disk. */
+  #closed(): boolean {
+    return this.#state === 'closed'
+  }
+
   #hasWork(): boolean {
-    if (this.#state === 'closed') return false
-    if (!this.#log.isOpen || this.#full) return true
+    if (this.#state === 'closed' || this.#stopped) return false
+    if (!this.#log.isOpen || this.#full || this.#state === 'failing') return true
     if (this.#intake.size > 0 || this.#intake.losses.pending || this.#summaries.length > 0) return true
     return this.#checkpointIsDue() || this.#log.rotationIsDue || this.#summariesAreDue() || (this.#stopping && !this.#stopped)
   }
@@ -135,6 +142,7 @@ export class JournalWriter {
 
   /** Records for one write. A checkpoint covers all that is on disk, so it stands before what is not. */
   async #write(fill: (batch: RecordBatch) => void): Promise<void> {
+    if (this.#closed()) throw new JournalError('closed', 'the journal was closed in the middle of a step')
     await this.#log.write((batch) => {
       if (batch.isEmpty && this.#checkpointIsDue()) this.#addCheckpoint(batch)
       fill(batch)
@@ -173,7 +181,7 @@ export class JournalWriter {
 
   #tellCheckpoint(note: string): void {
     const { onCheckpoint } = this.#settings
-    if (onCheckpoint === null) return
+    if (onCheckpoint === null || this.#closed()) return
     const failed = () =>
       process.emitWarning('behalf: onCheckpoint of a journal failed: a checkpoint has no copy outside', {
         code: 'BEHALF_JOURNAL_CHECKPOINT',

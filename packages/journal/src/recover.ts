@@ -1,6 +1,6 @@
 import { hash, randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, open, readdir, rename } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AuditEvent } from '@behalf/core'
 import type { ChainState } from './chain.js'
@@ -73,7 +73,7 @@ async function recoverFrom(
   createFile: CreateFile,
 ): Promise<Recovered> {
   const { header, goodBytes, bytes, open } = contents
-  const cut = goodBytes === bytes.length ? null : await cutOff(directory, name, contents, createFile)
+  const cut = goodBytes === bytes.length ? null : await putAside(directory, name, contents, createFile)
   if (header.previous !== null) await shorten(join(directory, header.previous.name), header.previous.bytes)
   const checkpointSize = contents.chain.checkpointSize || (await lastCheckpointBefore(directory, name))
   const uncovered = contents.chain.size - checkpointSize - (checkpointSize > 0 ? 1 : 0) // a checkpoint needs none for itself
@@ -87,8 +87,8 @@ export async function segmentsOf(directory: string): Promise<string[]> {
 }
 
 /** A name for bytes that are not part of the journal. */
-export function tornName(sequence: number): string {
-  return `torn-${String(sequence).padStart(16, '0')}-${randomUUID()}.bin`
+export function tornName(sequence: number, mark: string = randomUUID()): string {
+  return `torn-${String(sequence).padStart(16, '0')}-${mark}.bin`
 }
 
 /** A decision that lets a call in, and where it stands. */
@@ -167,31 +167,25 @@ function* recordsIn(bytes: Buffer): Generator<{ record: JournalRecord; end: numb
   }
 }
 
-/** Puts torn bytes aside, and cuts them off. */
-async function cutOff(
+/** Puts torn bytes aside. They are cut off when a record tells of it, so that a start that is broken off does not hide them. */
+async function putAside(
   directory: string,
   name: string,
   { bytes, goodBytes, chain }: SegmentContents,
   createFile: CreateFile,
 ): Promise<Cut> {
   const torn = bytes.subarray(goodBytes)
-  const file = tornName(chain.size)
+  const sha256 = hash('sha256', torn, 'base64url')
+  const file = tornName(chain.size, sha256) // the same again where a start was broken off: one copy is enough
   const kept = await keep(join(directory, file), torn, createFile)
-  await shorten(join(directory, name), goodBytes)
-  return {
-    bytes: torn.length,
-    durable: durableIn(torn, chain.size),
-    file: kept ? file : null,
-    segment: name,
-    sha256: hash('sha256', torn, 'base64url'),
-  }
+  return { bytes: torn.length, durable: durableIn(torn, chain.size), file: kept ? file : null, segment: name, sha256 }
 }
 
 /**
  * Cuts a file back to its bytes that count: what stands behind them was written again elsewhere, or is torn. A segment that was left
  * behind may still have such bytes, and the record that told of it may be torn itself.
  */
-async function shorten(path: string, bytes: number): Promise<void> {
+export async function shorten(path: string, bytes: number): Promise<void> {
   let handle: FileHandle
   try {
     handle = await open(path, O_RDWR | O_NOFOLLOW)
@@ -215,7 +209,9 @@ async function keep(path: string, bytes: Buffer, createFile: CreateFile): Promis
     await file.sync()
     await file.close()
     return true
-  } catch {
+  } catch (error) {
+    if (systemCodeOf(error) === 'EEXIST') return true
+    await rm(path, { force: true }).catch(() => {}) // half a copy is none
     return false // a full disk must not keep a journal from starting
   }
 }

@@ -44,9 +44,9 @@ export async function acquireWriterLock(directory: string, now: () => number): P
   const path = join(directory, LOCK_NAME)
   const self = describeSelf()
   const own = join(directory, `${LOCK_NAME}-${self.nonce}`)
-  await writeFile(own, JSON.stringify(self), { mode: 0o600, flag: 'wx' })
   try {
-    while (!(await linked(own, path))) await removeDead(path, own, now())
+    await writeFile(own, JSON.stringify(self), { mode: 0o600, flag: 'wx' })
+    if (!(await linked(own, path))) await replaceDead(path, own, now())
   } finally {
     await rm(own, { force: true })
   }
@@ -82,25 +82,35 @@ async function linked(own: string, path: string): Promise<boolean> {
   }
 }
 
-/** Removes the lock of a dead holder; throws where it is alive, or cannot be told from one that is. */
-async function removeDead(path: string, own: string, nowMilliseconds: number): Promise<void> {
-  const holder = await holderAt(path)
-  if (holder === null) {
-    if (await isSilent(path, nowMilliseconds)) return rm(path, { force: true }) // half a lock, of a machine that went down
+/**
+ * Takes the place of a dead holder; throws where it is alive, or cannot be told from one that is. One at a time: between a look at the
+ * lock and its replacement it must not change hands, and while it is replaced nobody else must find it free.
+ */
+async function replaceDead(path: string, own: string, nowMilliseconds: number): Promise<void> {
+  const turn = `${path}-turn`
+  if (!(await linked(own, turn))) {
+    if (await isSilent(turn, nowMilliseconds)) await rm(turn, { force: true }) // its holder was killed in these few lines
     throw locked()
   }
-  if (await isAlive(holder, path, nowMilliseconds)) throw locked()
-  const aside = `${own}-dead`
   try {
-    await rename(path, aside)
+    if (!(await exists(path))) throw locked() // it was given up meanwhile, and whoever comes first may have it
+    const holder = await holderAt(path)
+    const dead = holder === null ? await isSilent(path, nowMilliseconds) : !(await isAlive(holder, path, nowMilliseconds))
+    if (!dead) throw locked()
+    await rename(own, path)
+  } finally {
+    await rm(turn, { force: true })
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await lstat(path)
+    return true
   } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return // somebody else has removed it, and may have taken its place
+    if (systemCodeOf(error) === 'ENOENT') return false
     throw error
   }
-  const taken = await holderAt(aside)
-  if (taken?.nonce !== holder.nonce) await link(aside, path).catch(() => {}) // between our look and our move somebody took it: give it back
-  await rm(aside, { force: true })
-  if (taken?.nonce !== holder.nonce) throw locked()
 }
 
 async function isAlive(holder: Holder, path: string, nowMilliseconds: number): Promise<boolean> {
@@ -155,7 +165,8 @@ function describeSelf(): Holder {
 function startOf(pid: string): string {
   return told(() => {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? ''
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return /^[ZX]/.test(fields[0] ?? '') ? '' : (fields[19] ?? '') // a process that has ended, and that nobody has asked about yet
   })
 }
 

@@ -266,7 +266,7 @@ describe('docs/configuration.md', () => {
   })
 
   test('docs/audit-journal.md names every option of the journal', () => {
-    const members = membersOf(read('packages/journal/src/journal-options.ts'), 'JournalOptions')?.map(({ path }) => path)
+    const members = membersOf(read('packages/journal/src/write/journal-options.ts'), 'JournalOptions')?.map(({ path }) => path)
     const named = tableBelow(read('docs/audit-journal.md'), 'interface: journal-options.ts JournalOptions')
     expect(named.flatMap(([cell = '']) => [...cell.matchAll(/`(\w+)`/g)].map(([, name]) => name)).toSorted()).toEqual(
       members?.toSorted(),

@@ -9,8 +9,8 @@ import {
   parseNote,
   signNote,
   verifyNote,
-} from '../src/checkpoint.js'
-import { isKeyName, keyIdOf, parseVerifierKey, verifierKeyText } from '../src/verifier-key.js'
+} from '../src/format/checkpoint.js'
+import { isKeyName, keyIdOf, parseVerifierKey, verifierKeyText } from '../src/format/verifier-key.js'
 import { JOURNAL, ORIGIN, SIGNING_KEY, testSigningKey, VERIFIER_KEY } from './support/journal-builder.js'
 
 // Keys and notes with which golang.org/x/mod/sumdb/note is tested.

@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders, type RequestListener } from 'no
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
 import { testRecord } from '@behalf/testing'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { type HttpsTargetOptions, httpsTarget } from '../src/https-target.js'
+import { type HttpsTargetOptions, httpsTarget } from '../src/ship/https-target.js'
 
 const SECRET = 'canary-5f1d0c9e'
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { MerkleFrontier, subtreesOf } from '../src/merkle.js'
+import { MerkleFrontier, subtreesOf } from '../src/format/merkle.js'
 import { naiveFrontier, naiveRoot } from './support/naive-merkle.js'
 
 /** Leaf data and roots that Certificate Transparency's reference implementation tests with (transparency-dev/merkle). */

@@ -6,7 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync }
 import { join } from 'node:path'
 import type { AuditEvent } from '@behalf/core'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { verifyJournal } from '../src/verify-journal.js'
+import { verifyJournal } from '../src/verify/verify-journal.js'
 import { FaultDisk, type FileImage } from './support/fault-disk.js'
 import { bodiesOf, decision, eventsOf, newDirectory, newJournal, outcomeOf, refusal, VERIFIER_KEY } from './support/journals.js'
 import { holdTimers, pass, watch } from './support/paces.js'

@@ -2,8 +2,16 @@ import { createHash } from 'node:crypto'
 import { testEvent } from '@behalf/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { canonicalJson, encodeRecord, faultOf, GENESIS, parseRecord, RECORD_KINDS, type RecordKind } from '../src/record.js'
-import { firstSequenceOf, segmentName } from '../src/segment-names.js'
+import {
+  canonicalJson,
+  encodeRecord,
+  faultOf,
+  GENESIS,
+  parseRecord,
+  RECORD_KINDS,
+  type RecordKind,
+} from '../src/format/record.js'
+import { firstSequenceOf, segmentName } from '../src/format/segment-names.js'
 
 const PREV = createHash('sha256').update('before').digest('base64url')
 const BODIES: Partial<Record<RecordKind, unknown>> = { checkpoint: 'a note\n', event: testEvent() }

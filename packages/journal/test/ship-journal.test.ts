@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { shipJournal } from '../src/ship-journal.js'
+import { shipJournal } from '../src/ship/ship-journal.js'
 import { cursorOf, HandMadeJournal, JOURNAL, memoryTarget, shipOptions, temporaryDirectory } from './support/ship-fixture.js'
 
 const small = () => new HandMadeJournal().segment().events(5).checkpoint()

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { ConfigError } from '@behalf/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { segmentName } from '../src/format/segment-names.js'
 import { JournalError } from '../src/journal-error.js'
-import { segmentName } from '../src/segment-names.js'
-import { type JournalReport, type VerifyOptions, verifyJournal } from '../src/verify-journal.js'
+import { type JournalReport, type VerifyOptions, verifyJournal } from '../src/verify/verify-journal.js'
 import { scratchDirectories } from './support/directories.js'
 import {
   type BuiltSegment,

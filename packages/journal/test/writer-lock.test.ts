@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
-import { acquireWriterLock } from '../src/writer-lock.js'
+import { acquireWriterLock } from '../src/write/writer-lock.js'
 import { newDirectory } from './support/journals.js'
 
 const children: ChildProcess[] = []

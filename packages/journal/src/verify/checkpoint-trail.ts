@@ -1,7 +1,7 @@
-import { type Checkpoint, parseCheckpoint, parseNote, verifyNote } from '../checkpoint.js'
-import type { MerkleFrontier } from '../merkle.js'
-import type { JournalRecord } from '../record.js'
-import type { VerifierKey } from '../verifier-key.js'
+import { type Checkpoint, parseCheckpoint, parseNote, verifyNote } from '../format/checkpoint.js'
+import type { MerkleFrontier } from '../format/merkle.js'
+import type { JournalRecord } from '../format/record.js'
+import type { VerifierKey } from '../format/verifier-key.js'
 import type { FindingCode, Findings, Place } from './findings.js'
 
 /** More records than this between two checkpoints are told of: what a writer signs at once by default, and what a full queue adds. */

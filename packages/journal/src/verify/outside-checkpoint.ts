@@ -1,6 +1,6 @@
-import { type Checkpoint, type ParsedNote, parseCheckpoint, parseNote, verifyNote } from '../checkpoint.js'
-import type { MerkleFrontier } from '../merkle.js'
-import type { VerifierKey } from '../verifier-key.js'
+import { type Checkpoint, type ParsedNote, parseCheckpoint, parseNote, verifyNote } from '../format/checkpoint.js'
+import type { MerkleFrontier } from '../format/merkle.js'
+import type { VerifierKey } from '../format/verifier-key.js'
 import type { Identity } from './checkpoint-trail.js'
 import type { Findings, Place } from './findings.js'
 

@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from '@behalf/core'
-import type { JournalRecord } from '../record.js'
+import type { JournalRecord } from '../format/record.js'
 
 /** What verification needs to know of the records that a journal writes about itself. */
 type OwnBody =

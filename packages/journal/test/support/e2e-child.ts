@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { JwkSet } from '@behalf/core'
-import type { JournalOptions } from '../../src/journal-options.js'
+import type { JournalOptions } from '../../src/write/journal-options.js'
 
 const PROGRAM = fileURLToPath(new URL('kill-child.mjs', import.meta.url))
 

@@ -1,6 +1,6 @@
 import { readdirSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { type CreateFile, createSystemFile, type JournalFile } from '../../src/journal-file.js'
+import { type CreateFile, createSystemFile, type JournalFile } from '../../src/write/journal-file.js'
 
 /** What a file was when the power went: what is surely on the disk, and what the system may or may not have written. */
 export interface FileImage {

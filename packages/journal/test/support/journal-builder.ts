@@ -1,10 +1,10 @@
 import { createHash, createPrivateKey, type KeyObject } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { formatCheckpoint, signNote } from '../../src/checkpoint.js'
-import { canonicalJson, encodeRecord, GENESIS, type RecordKind } from '../../src/record.js'
-import { segmentName } from '../../src/segment-names.js'
-import { parseVerifierKey, type VerifierKey, verifierKeyText } from '../../src/verifier-key.js'
+import { formatCheckpoint, signNote } from '../../src/format/checkpoint.js'
+import { canonicalJson, encodeRecord, GENESIS, type RecordKind } from '../../src/format/record.js'
+import { segmentName } from '../../src/format/segment-names.js'
+import { parseVerifierKey, type VerifierKey, verifierKeyText } from '../../src/format/verifier-key.js'
 import { naiveFrontier, naiveRoot } from './naive-merkle.js'
 
 /** An Ed25519 key that is the same in every run. */

@@ -5,9 +5,9 @@ import { setImmediate as turn } from 'node:timers/promises'
 import type { AuditEvent, DeliveryRecord, DeliveryTarget } from '@behalf/core'
 import { testEvent } from '@behalf/testing'
 import { onTestFinished } from 'vitest'
-import { canonicalJson, encodeRecord, GENESIS, type RecordKind } from '../../src/record.js'
-import { segmentName } from '../../src/segment-names.js'
-import type { ShipOptions, ShipProgress } from '../../src/ship-journal.js'
+import { canonicalJson, encodeRecord, GENESIS, type RecordKind } from '../../src/format/record.js'
+import { segmentName } from '../../src/format/segment-names.js'
+import type { ShipOptions, ShipProgress } from '../../src/ship/ship-journal.js'
 
 /** The journal's UUID, unless a test says otherwise. */
 export const JOURNAL = '3d5c1f0e-8a54-4c0e-9a40-0f5b0a9d7c11'

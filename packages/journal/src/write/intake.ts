@@ -1,8 +1,8 @@
 import type { AuditEvent } from '@behalf/core'
-import { JournalError } from './journal-error.js'
+import { canonicalJson } from '../format/record.js'
+import { JournalError } from '../journal-error.js'
 import type { JournalSettings } from './journal-options.js'
 import { Losses, type LossKind, type LossReason } from './losses.js'
-import { canonicalJson } from './record.js'
 import { RefusalLimit } from './refusal-limit.js'
 
 /**

@@ -9,7 +9,7 @@ import {
   optional,
   stringAt,
 } from '@behalf/core/sink-kit'
-import { systemCodeOf } from './journal-error.js'
+import { systemCodeOf } from '../journal-error.js'
 
 /** The standard `fetch`, or one of the application's own: a proxy, mutual TLS. */
 export type HttpsFetch = (url: string, init: RequestInit) => Promise<Response>

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
+import { FORMAT, type SegmentHeader } from '../format/segment-header.js'
+import { JournalError } from '../journal-error.js'
 import { Chain } from './chain.js'
-import { JournalError } from './journal-error.js'
 import type { JournalSettings } from './journal-options.js'
 import { LockKeeper } from './lock-keeper.js'
 import { type OpenDecisions, unknownOutcome } from './open-decisions.js'
@@ -8,7 +9,6 @@ import { RecordBatch } from './record-batch.js'
 import { type Cut, decisionsAt, recover, shorten } from './recover.js'
 import { findRemovable, type Removal, removeSegments } from './retention.js'
 import { createSegmentFile, type SegmentFile } from './segment-file.js'
-import { FORMAT, type SegmentHeader } from './segment-header.js'
 
 /** What a recovery found, until a record says so. */
 interface Findings {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { booleanAt, functionAt, integerAt, membersOf, optional } from '@behalf/core/sink-kit'
-import { JournalError } from './journal-error.js'
-import { type JournalRecord, parseRecord } from './record.js'
+import { type JournalRecord, parseRecord } from '../format/record.js'
+import { JournalError } from '../journal-error.js'
 import { namesIn, SegmentLines, type SegmentName, segmentsAmong } from './segment-lines.js'
 
 /** One record of a journal, and where it stands. */

@@ -3,16 +3,15 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { AuditEvent } from '@behalf/core'
+import { parseCheckpoint, parseNote } from '../format/checkpoint.js'
+import { MerkleFrontier } from '../format/merkle.js'
+import { GENESIS, type JournalRecord, parseRecord } from '../format/record.js'
+import { frontierFits, type SegmentHeader, segmentHeaderOf } from '../format/segment-header.js'
+import { firstSequenceOf } from '../format/segment-names.js'
+import { JournalError, systemCodeOf } from '../journal-error.js'
 import type { ChainState } from './chain.js'
-import { parseCheckpoint, parseNote } from './checkpoint.js'
-import { JournalError, systemCodeOf } from './journal-error.js'
 import type { CreateFile } from './journal-file.js'
-import { MerkleFrontier } from './merkle.js'
 import { type OpenDecisions, trackDecision } from './open-decisions.js'
-import { GENESIS, type JournalRecord, parseRecord } from './record.js'
-import { frontierFits, type SegmentHeader, segmentHeaderOf } from './segment-header.js'
-
-import { firstSequenceOf } from './segment-names.js'
 
 /** What a journal was when its last writer ended, however that was. */
 export interface Recovered {

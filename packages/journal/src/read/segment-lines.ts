@@ -1,10 +1,10 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { JournalError, systemCodeOf } from './journal-error.js'
-import { parseRecord } from './record.js'
-import { type SegmentHeader, segmentHeaderOf } from './segment-header.js'
-import { firstSequenceOf } from './segment-names.js'
+import { parseRecord } from '../format/record.js'
+import { type SegmentHeader, segmentHeaderOf } from '../format/segment-header.js'
+import { firstSequenceOf } from '../format/segment-names.js'
+import { JournalError, systemCodeOf } from '../journal-error.js'
 
 /** A segment's file, by its name. */
 export interface SegmentName {

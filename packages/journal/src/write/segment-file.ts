@@ -1,10 +1,10 @@
 import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { segmentName } from '../format/segment-names.js'
+import { systemCodeOf } from '../journal-error.js'
 import { syncDirectory } from './journal-directory.js'
-import { systemCodeOf } from './journal-error.js'
 import type { CreateFile, JournalFile } from './journal-file.js'
 import { tornName } from './recover.js'
-import { segmentName } from './segment-names.js'
 
 /** The segment that is being written. What is counted in `bytes` is on disk; a write that failed is none of it. */
 export interface SegmentFile {

@@ -1,5 +1,5 @@
+import type { RecordKind } from '../format/record.js'
 import type { Chain, ChainState } from './chain.js'
-import type { RecordKind } from './record.js'
 
 /** Records that go to the disk in one write: all of them, or as if none had been made. */
 export class RecordBatch {

@@ -3,7 +3,7 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { link, lstat, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { JournalError, systemCodeOf } from './journal-error.js'
+import { JournalError, systemCodeOf } from '../journal-error.js'
 
 /** The right to write to a directory. */
 export interface WriterLock {

@@ -2,8 +2,8 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { JsonObject, JsonValue } from '@behalf/core'
-import type { JournalRecord } from './record.js'
-import { namesIn, type SegmentName, segmentsAmong } from './segment-lines.js'
+import type { JournalRecord } from '../format/record.js'
+import { namesIn, type SegmentName, segmentsAmong } from '../read/segment-lines.js'
 
 /** How far a delivery is behind the end of its journal. */
 export interface Lag {

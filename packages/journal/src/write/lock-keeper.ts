@@ -1,4 +1,4 @@
-import { JournalError } from './journal-error.js'
+import { JournalError } from '../journal-error.js'
 import { acquireWriterLock, REFRESH_MILLISECONDS, type WriterLock } from './writer-lock.js'
 
 /** Who was silent for longer makes sure that the lock is still its own before it writes, in milliseconds. */

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
-import { type Checkpoint, formatCheckpoint, signNote } from './checkpoint.js'
-import { MerkleFrontier } from './merkle.js'
-import { canonicalJson, encodeRecord, type RecordKind } from './record.js'
+import { type Checkpoint, formatCheckpoint, signNote } from '../format/checkpoint.js'
+import { MerkleFrontier } from '../format/merkle.js'
+import { canonicalJson, encodeRecord, type RecordKind } from '../format/record.js'
 
 /** Where a chain stands: what comes next depends on nothing else. */
 export interface ChainState {

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { syncDirectory } from './journal-directory.js'
-import { systemCodeOf } from './journal-error.js'
+import { systemCodeOf } from '../journal-error.js'
+import { syncDirectory } from '../write/journal-directory.js'
 import { ShipError } from './ship-error.js'
 
 /** How far a journal was delivered to one target. */

@@ -1,5 +1,5 @@
+import { JournalError, systemCodeOf } from '../journal-error.js'
 import type { Intake, Pending } from './intake.js'
-import { JournalError, systemCodeOf } from './journal-error.js'
 import { JournalLog } from './journal-log.js'
 import type { JournalSettings } from './journal-options.js'
 import type { RecordBatch } from './record-batch.js'

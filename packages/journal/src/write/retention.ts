@@ -1,9 +1,9 @@
 import { lstat, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { firstSequenceOf } from '../format/segment-names.js'
 import { syncDirectory } from './journal-directory.js'
 import type { JournalSettings } from './journal-options.js'
 import { segmentsOf } from './recover.js'
-import { firstSequenceOf } from './segment-names.js'
 
 /** Segments that are to be removed: the oldest ones of a journal. */
 export interface Removal {

@@ -1,9 +1,9 @@
 import { booleanAt, ConfigError, functionAt, membersOf, optional, stringAt } from '@behalf/core/sink-kit'
-import { namesIn, type SegmentName, segmentsAmong } from './segment-lines.js'
-import type { VerifierKey } from './verifier-key.js'
-import { type Finding, Findings, NOWHERE } from './verify/findings.js'
-import { OutsideCheckpoint } from './verify/outside-checkpoint.js'
-import { SegmentWalk, type VerifyProgress } from './verify/segment-walk.js'
+import type { VerifierKey } from '../format/verifier-key.js'
+import { namesIn, type SegmentName, segmentsAmong } from '../read/segment-lines.js'
+import { type Finding, Findings, NOWHERE } from './findings.js'
+import { OutsideCheckpoint } from './outside-checkpoint.js'
+import { SegmentWalk, type VerifyProgress } from './segment-walk.js'
 
 /** Options of {@link verifyJournal}. */
 export interface VerifyOptions {

@@ -49,7 +49,14 @@ function below(figure, own, others) {
   }
 }
 
-const JUDGES = { micro: judgeMicro, http: judgeHttp, growth: judgeGrowth, memory: judgeMemory, startup: judgeStartup }
+const JUDGES = {
+  micro: judgeMicro,
+  http: judgeHttp,
+  growth: judgeGrowth,
+  memory: judgeMemory,
+  startup: judgeStartup,
+  audit: judgeAudit,
+}
 
 /** Delegated calls may cost so much more than direct ones, and a guarded call so much more than one without a guard. */
 const DELEGATED_MICROSECONDS = 5
@@ -154,5 +161,43 @@ function judgeStartup({ rows, packages }) {
       met: own.milliseconds <= peer.milliseconds,
     },
     { figure: 'packages beside the framework and the adapter', aim: 'at most 3', measured: String(count), met: count <= 3 },
+  ]
+}
+
+/** A journal does so much more than its floors do: it may be half as fast. */
+const LEAST_OF_FLOOR = 0.5
+
+/** What a journal may add to a delegated request, in milliseconds. */
+const ADDED_P50 = 1
+const ADDED_P99 = 5
+
+function judgeAudit({ throughput, latency, verify }) {
+  return [
+    ...throughput.rows
+      .filter(({ name }) => name === 'journal')
+      .map(({ lanes, ratio }) => atLeast(`${whole(lanes)} events in flight, of a bare group commit`, ratio, LEAST_OF_FLOOR)),
+    judgeRate(latency.http),
+    ...[latency.http, latency.core].flatMap(judgeLatency),
+    atLeast('verify, of JSON.parse + SHA-256', verify.ratio, LEAST_OF_FLOOR),
+  ]
+}
+
+/** The aims below it speak of this rate. */
+function judgeRate({ perSecond, askedPerSecond }) {
+  return {
+    figure: 'requests a second over HTTP that this machine can ask and serve',
+    aim: `at least ${whole(askedPerSecond)}`,
+    measured: whole(perSecond),
+    met: perSecond >= askedPerSecond,
+  }
+}
+
+function judgeLatency({ way, perSecond, rows }) {
+  const where = `${whole(perSecond)} a second ${way}`
+  const { extraP50, extraP99, otherwise } = rows.find(({ name }) => name === 'journal')
+  return [
+    atMost(`${where}, p50 above a memory sink`, extraP50, ADDED_P50, ' ms'),
+    atMost(`${where}, p99 above a memory sink`, extraP99, ADDED_P99, ' ms'),
+    { figure: `${where}, answers other than 200`, aim: 'none', measured: whole(otherwise), met: otherwise === 0 },
   ]
 }

@@ -1,4 +1,6 @@
 /** A durable, tamper-evident audit journal on local disk: writing, reading, verifying and shipping it. */
+
+export { canonicalJson } from './format/canonical-json.js'
 export {
   type Checkpoint,
   type NoteSignature,
@@ -7,7 +9,7 @@ export {
   parseNote,
   verifyNote,
 } from './format/checkpoint.js'
-export { canonicalJson, type JournalRecord, parseRecord, type RecordKind } from './format/record.js'
+export { type JournalRecord, parseRecord, type RecordKind } from './format/record.js'
 export { parseVerifierKey, type VerifierKey, verifierKeyText } from './format/verifier-key.js'
 export { JournalError, type JournalErrorCode } from './journal-error.js'
 export { type JournalEntry, type ReadJournalOptions, readJournal } from './read/read-journal.js'

@@ -2,15 +2,8 @@ import { createHash } from 'node:crypto'
 import { testEvent } from '@behalf/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  canonicalJson,
-  encodeRecord,
-  faultOf,
-  GENESIS,
-  parseRecord,
-  RECORD_KINDS,
-  type RecordKind,
-} from '../src/format/record.js'
+import { canonicalJson } from '../src/format/canonical-json.js'
+import { encodeRecord, faultOf, GENESIS, parseRecord, RECORD_KINDS, type RecordKind } from '../src/format/record.js'
 import { firstSequenceOf, segmentName } from '../src/format/segment-names.js'
 
 const PREV = createHash('sha256').update('before').digest('base64url')

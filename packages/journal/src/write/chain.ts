@@ -1,7 +1,9 @@
 import type { KeyObject } from 'node:crypto'
+import { canonicalJson } from '../format/canonical-json.js'
 import { type Checkpoint, formatCheckpoint, signNote } from '../format/checkpoint.js'
 import { MerkleFrontier } from '../format/merkle.js'
-import { canonicalJson, encodeRecord, type RecordKind } from '../format/record.js'
+import type { RecordKind } from '../format/record.js'
+import type { LineBuffer } from './line-buffer.js'
 
 /** Where a chain stands: what comes next depends on nothing else. */
 export interface ChainState {
@@ -77,23 +79,22 @@ export class Chain {
     this.#uncovered = uncovered
   }
 
-  /** Adds a record. @returns its line, with the newline */
-  add(kind: RecordKind, body: unknown): string {
-    return this.addCanonical(kind, canonicalJson(body))
+  /** Adds a record to the chain, and to the lines. */
+  add(lines: LineBuffer, kind: RecordKind, body: unknown): void {
+    this.addCanonical(lines, kind, canonicalJson(body))
   }
 
-  /** Adds a record whose body is canonical JSON already. @returns its line, with the newline */
-  addCanonical(kind: RecordKind, body: string): string {
-    const { line, sha256 } = encodeRecord(kind, body, this.#size, this.#head)
+  /** Adds a record whose body is canonical JSON already. */
+  addCanonical(lines: LineBuffer, kind: RecordKind, body: string): void {
+    const sha256 = lines.add(kind, body, this.#size, this.#head)
     this.#frontier.appendHash(sha256)
     this.#head = sha256
     this.#size++
     this.#uncovered++
-    return `${line}\n`
   }
 
-  /** Adds a checkpoint over all records so far, which must be on disk. @returns its line, and the note that it holds */
-  addCheckpoint(nowMilliseconds: number): { readonly line: string; readonly note: string } {
+  /** Adds a checkpoint over all records so far, which must be on disk. @returns its note */
+  addCheckpoint(lines: LineBuffer, nowMilliseconds: number): string {
     const { origin, journal, signer } = this.identity
     const checkpoint: Checkpoint = {
       origin,
@@ -106,9 +107,9 @@ export class Chain {
     }
     const text = formatCheckpoint(checkpoint)
     const note = signer === null ? `${text}\n` : signNote(text, signer.name, signer.key)
-    const line = this.add('checkpoint', note)
+    this.add(lines, 'checkpoint', note)
     this.#checkpointSize = checkpoint.size
     this.#uncovered = 0
-    return { line, note }
+    return note
   }
 }

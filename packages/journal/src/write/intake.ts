@@ -1,6 +1,6 @@
 import type { AuditEvent } from '@behalf/core'
-import { canonicalJson } from '../format/record.js'
 import { JournalError } from '../journal-error.js'
+import { EventText } from './event-text.js'
 import type { JournalSettings } from './journal-options.js'
 import { Losses, type LossKind, type LossReason } from './losses.js'
 import { RefusalLimit } from './refusal-limit.js'
@@ -36,10 +36,11 @@ export class Intake {
   readonly losses: Losses = new Losses()
   readonly refusals: RefusalLimit
   readonly #settings: JournalSettings
+  readonly #text = new EventText()
   readonly #wake: () => void
   #queue: Pending[] = []
-  /** How many at the front of the queue are with the disk. */
-  #underWay = 0
+  /** How many at the front of the queue are with the disk, or on their way. */
+  #taken = 0
   #queuedBytes = 0
   #queuedRefusals = 0
   #queuedRefusalBytes = 0
@@ -141,7 +142,7 @@ export class Intake {
   }
 
   #enqueue(role: EventRole, event: AuditEvent): Promise<void> {
-    const body = canonicalJson(event)
+    const body = this.#text.of(event)
     const bytes = Buffer.byteLength(body)
     const pending: Pending = { role, requestId: event.requestId, body, bytes, queuedAt: performance.now(), waiter: null }
     this.#queue.push(pending)
@@ -160,24 +161,28 @@ export class Intake {
     return written
   }
 
-  /** The next events for the disk, oldest first: at least one, and no more than fit. They stay in the queue until `done`. */
+  /** The next events for the disk, oldest first, and no more than fit. They stay in the queue until `done`. */
   take(maxRecords: number, maxBytes: number): readonly Pending[] {
+    const first = this.#taken
     let bytes = 0
-    let count = 0
-    while (count < this.#queue.length && count < maxRecords && (count === 0 || bytes < maxBytes)) {
-      bytes += (this.#queue[count] as Pending).bytes
-      count++
+    while (this.#taken < this.#queue.length && this.#taken - first < maxRecords && bytes < maxBytes) {
+      bytes += (this.#queue[this.#taken] as Pending).bytes
+      this.#taken++
     }
-    this.#underWay = count
-    return this.#queue.slice(0, count)
+    return this.#queue.slice(first, this.#taken)
   }
 
-  /** What was taken is on disk. */
-  done(): void {
+  /** The last `count` that were taken did not get to the disk: they come again. */
+  putBack(count: number): void {
+    this.#taken -= count
+  }
+
+  /** The first `count` that were taken are on disk. */
+  done(count: number): void {
     if (this.#unavailable !== 'closed') this.#unavailable = null
-    const written = this.#queue.slice(0, this.#underWay)
-    this.#queue = this.#queue.slice(this.#underWay)
-    this.#underWay = 0
+    const written = this.#queue.slice(0, count)
+    this.#queue = this.#queue.slice(count)
+    this.#taken -= count
     this.#written += written.length
     this.#stalled = false
     for (const pending of written) {
@@ -207,6 +212,7 @@ export class Intake {
   abandon(): number {
     const left = this.#queue
     this.#queue = []
+    this.#taken = 0
     this.#waiting = []
     if (this.#deadline !== null) clearTimeout(this.#deadline)
     this.#deadline = null

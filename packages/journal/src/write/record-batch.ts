@@ -1,15 +1,19 @@
 import type { RecordKind } from '../format/record.js'
 import type { Chain, ChainState } from './chain.js'
+import type { LineBuffer } from './line-buffer.js'
 
 /** Records that go to the disk in one write: all of them, or as if none had been made. */
 export class RecordBatch {
   readonly #chain: Chain
   readonly #before: ChainState
-  readonly #lines: string[] = []
+  readonly #lines: LineBuffer
   readonly #committed: (() => void)[] = []
   readonly #failed: (() => void)[] = []
 
-  constructor(chain: Chain) {
+  /** @param lines where they are made; emptied first */
+  constructor(chain: Chain, lines: LineBuffer) {
+    lines.clear()
+    this.#lines = lines
     this.#chain = chain
     this.#before = chain.state()
   }
@@ -19,25 +23,23 @@ export class RecordBatch {
   }
 
   /** The lines so far, each with its newline. */
-  get text(): string {
-    return this.#lines.join('')
+  get bytes(): Uint8Array {
+    return this.#lines.bytes
   }
 
   add(kind: RecordKind, body: unknown): void {
-    this.#lines.push(this.#chain.add(kind, body))
+    this.#chain.add(this.#lines, kind, body)
   }
 
   /** Adds an event given as canonical JSON. @returns its sequence */
   addEvent(body: string): number {
-    this.#lines.push(this.#chain.addCanonical('event', body))
+    this.#chain.addCanonical(this.#lines, 'event', body)
     return this.#chain.size - 1
   }
 
   /** Adds a checkpoint over all that is on disk: so it is the first of its batch. @returns its note */
   addCheckpoint(nowMilliseconds: number): string {
-    const { line, note } = this.#chain.addCheckpoint(nowMilliseconds)
-    this.#lines.push(line)
-    return note
+    return this.#chain.addCheckpoint(this.#lines, nowMilliseconds)
   }
 
   /** What is to happen once the records are on disk, in this order. */

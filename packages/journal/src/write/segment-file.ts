@@ -14,7 +14,7 @@ export interface SegmentFile {
   /** Length of what is durable. */
   readonly bytes: number
   /** One write and one sync; the first one also makes the file's name durable. After a rejection the file must be abandoned. */
-  append(lines: string): Promise<void>
+  append(lines: Uint8Array): Promise<void>
   /** Closes a file that is whole. */
   close(): Promise<void>
   /**
@@ -41,11 +41,11 @@ export async function createSegmentFile(
       return bytes
     },
     async append(lines) {
-      const buffer = Buffer.from(lines)
-      await file.write(buffer)
+      const { length } = lines
+      await file.write(lines)
       await file.sync()
       if (bytes === 0) await syncDirectory(directory)
-      bytes += buffer.length
+      bytes += length
     },
     close: () => file.close(),
     async abandon() {

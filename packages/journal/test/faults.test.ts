@@ -213,20 +213,23 @@ describe('after a failed sync', () => {
     await sink.close()
   })
 
-  test.each(['write', 'sync'])('what was made ahead meanwhile comes again too, in its order: a failed %s', async (failing) => {
-    const { disk, sink, directory } = await onDisk({ commitDeadlineMilliseconds: 60_000, maxQueuedRecords: 20_000 })
-    let operations = 0
-    disk.fault = (operation) => (operation === failing && [2, 5].includes(++operations) ? 'EIO' : null)
-    const events = Array.from({ length: 6_000 }, () => decision())
-    const written = events.map((event) => watch(() => sink.write(event)))
-    for (let turns = 0; turns < 300 && written.some(({ state }) => state === 'pending'); turns++) await pass(10)
-    expect(operations).toBeGreaterThan(5)
-    expect(new Set(written.map(({ state }) => state))).toEqual(new Set(['accepted']))
-    expect(eventsOf(directory).map(({ id }) => id)).toEqual(events.map(({ id }) => id))
-    for (const event of events) sink.write(outcomeOf(event))
-    await sink.close()
-    await expectWhole(directory, [])
-  })
+  test.each(['write', 'sync'])(
+    'of many batches one fails, and all events are there in their order: a failed %s',
+    async (failing) => {
+      const { disk, sink, directory } = await onDisk({ commitDeadlineMilliseconds: 60_000, maxQueuedRecords: 20_000 })
+      let operations = 0
+      disk.fault = (operation) => (operation === failing && [2, 5].includes(++operations) ? 'EIO' : null)
+      const events = Array.from({ length: 6_000 }, () => decision())
+      const written = events.map((event) => watch(() => sink.write(event)))
+      for (let turns = 0; turns < 300 && written.some(({ state }) => state === 'pending'); turns++) await pass(10)
+      expect(operations).toBeGreaterThan(5)
+      expect(new Set(written.map(({ state }) => state))).toEqual(new Set(['accepted']))
+      expect(eventsOf(directory).map(({ id }) => id)).toEqual(events.map(({ id }) => id))
+      for (const event of events) sink.write(outcomeOf(event))
+      await sink.close()
+      await expectWhole(directory, [])
+    },
+  )
 
   test('a warning tells of it once', async () => {
     const { disk, sink } = await onDisk()

@@ -39,8 +39,6 @@ export class Intake {
   readonly #text = new EventText()
   readonly #wake: () => void
   #queue: Pending[] = []
-  /** How many at the front of the queue are with the disk, or on their way. */
-  #taken = 0
   #queuedBytes = 0
   #queuedRefusals = 0
   #queuedRefusalBytes = 0
@@ -161,28 +159,22 @@ export class Intake {
     return written
   }
 
-  /** The next events for the disk, oldest first, and no more than fit. They stay in the queue until `done`. */
+  /** The next events for the disk, oldest first, and no more than fit. They stay in the queue until they are `done`. */
   take(maxRecords: number, maxBytes: number): readonly Pending[] {
-    const first = this.#taken
     let bytes = 0
-    while (this.#taken < this.#queue.length && this.#taken - first < maxRecords && bytes < maxBytes) {
-      bytes += (this.#queue[this.#taken] as Pending).bytes
-      this.#taken++
+    let count = 0
+    while (count < this.#queue.length && count < maxRecords && bytes < maxBytes) {
+      bytes += (this.#queue[count] as Pending).bytes
+      count++
     }
-    return this.#queue.slice(first, this.#taken)
+    return this.#queue.slice(0, count)
   }
 
-  /** The last `count` that were taken did not get to the disk: they come again. */
-  putBack(count: number): void {
-    this.#taken -= count
-  }
-
-  /** The first `count` that were taken are on disk. */
+  /** The first `count` events are on disk. */
   done(count: number): void {
     if (this.#unavailable !== 'closed') this.#unavailable = null
     const written = this.#queue.slice(0, count)
     this.#queue = this.#queue.slice(count)
-    this.#taken -= count
     this.#written += written.length
     this.#stalled = false
     for (const pending of written) {
@@ -212,7 +204,6 @@ export class Intake {
   abandon(): number {
     const left = this.#queue
     this.#queue = []
-    this.#taken = 0
     this.#waiting = []
     if (this.#deadline !== null) clearTimeout(this.#deadline)
     this.#deadline = null

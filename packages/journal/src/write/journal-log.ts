@@ -31,9 +31,7 @@ interface Trouble {
 export class JournalLog {
   readonly #settings: JournalSettings
   readonly #lock: LockKeeper
-  readonly #lines: readonly LineBuffer[] = [new LineBuffer(), new LineBuffer()]
-  #turn = 0
-  #ahead: RecordBatch | null = null
+  readonly #lines = new LineBuffer()
   #chain: Chain | null = null
   #segment: SegmentFile | null = null
   #previous: SegmentHeader['previous'] = null
@@ -84,30 +82,15 @@ export class JournalLog {
     return [...own.keys()].filter((requestId) => !recovered.open.has(requestId))
   }
 
-  /** Whether the next batch is made already. Until it is written, nothing else may be. */
-  get isAhead(): boolean {
-    return this.#ahead !== null
-  }
-
-  /**
-   * One write and one sync of what `fill` adds, after what the log itself has to say; or of the batch that was made ahead.
-   * @param fillAhead makes the next batch while this one is with the disk; what it leaves empty is none
-   */
-  async write(fill: (batch: RecordBatch) => void, fillAhead: (batch: RecordBatch) => void = () => {}): Promise<void> {
-    const ahead = this.#ahead
-    this.#ahead = null
-    const batch = ahead ?? this.#newBatch()
+  /** One write and one sync of what `fill` adds, after what the log itself has to say. */
+  async write(fill: (batch: RecordBatch) => void): Promise<void> {
+    const batch = new RecordBatch(this.#chain as Chain, this.#lines)
     const cutAt = this.#previous?.bytes ?? 0
     try {
       const segment = this.#segment ?? (await this.#begin(batch))
-      if (ahead === null) fill(batch)
-      if (!batch.isEmpty) {
-        const written = segment.append(batch.bytes)
-        if (this.#goesOn(segment, batch)) this.#makeAhead(fillAhead)
-        await written
-      }
+      fill(batch)
+      if (!batch.isEmpty) await segment.append(batch.bytes)
     } catch (error) {
-      this.#dropAhead()
       batch.fail()
       throw error
     }
@@ -115,29 +98,6 @@ export class JournalLog {
     batch.commit()
     if (cut !== null) await shorten(join(this.#settings.directory, cut.segment), cutAt) // now that a record tells of it
     if (this.#removal !== null) await this.#remove(this.#removal)
-  }
-
-  /** One line buffer is with the disk, the other one is filled. */
-  #newBatch(): RecordBatch {
-    this.#turn = 1 - this.#turn
-    return new RecordBatch(this.#chain as Chain, this.#lines[this.#turn] as LineBuffer)
-  }
-
-  /** Whether the segment is the one of the next batch too. */
-  #goesOn({ bytes, createdAt }: SegmentFile, batch: RecordBatch): boolean {
-    const { maxSegmentBytes, maxSegmentSeconds, now } = this.#settings
-    return this.isOpen && bytes + batch.bytes.length < maxSegmentBytes && now() - createdAt < maxSegmentSeconds * 1000
-  }
-
-  #makeAhead(fill: (batch: RecordBatch) => void): void {
-    const ahead = this.#newBatch()
-    fill(ahead)
-    if (!ahead.isEmpty) this.#ahead = ahead
-  }
-
-  #dropAhead(): void {
-    this.#ahead?.fail()
-    this.#ahead = null
   }
 
   /** A decision that let a call in is on disk. */
@@ -167,7 +127,6 @@ export class JournalLog {
 
   /** Leaves a segment behind after a failure, which the next one tells of. Never rejects. */
   async abandonSegment(code: string): Promise<void> {
-    this.#dropAhead()
     this.#trouble ??= {
       code,
       message: 'a write failed; the journal went on here',
@@ -182,7 +141,6 @@ export class JournalLog {
 
   /** Another writer has the directory now, and has gone on from what we left: so must we, once it is ours again. Never rejects. */
   async giveUp(): Promise<void> {
-    this.#dropAhead()
     const segment = this.#segment
     this.#segment = null
     await segment?.close().catch(() => {}) // not cut back: the other writer may have counted what stands there

@@ -11,7 +11,7 @@ import { Waiters } from './waiters.js'
 export type JournalState = 'opening' | 'writing' | 'failing' | 'closed'
 
 /** Most records, and bytes of them, in one write: making the lines of so many takes a few milliseconds. */
-const BATCH_RECORDS = 1024
+const BATCH_RECORDS = 1_024
 const BATCH_BYTES = 1024 * 1024
 
 /** Pauses before the disk is tried again, in milliseconds: service is back within two seconds of its recovery. */
@@ -126,7 +126,6 @@ export class JournalWriter {
     this.#intake.disown(await this.#log.hold())
     if (this.#full) await this.#takeReserve()
     await this.#write((batch) => this.#addWaiting(batch))
-    if (this.#log.isAhead) return // it goes first
     if (this.#log.rotationIsDue) await this.#rotate()
     if (this.#stopping && !this.#stopped && this.#intake.size === 0) await this.#stop()
   }
@@ -144,13 +143,10 @@ export class JournalWriter {
   /** Records for one write. A checkpoint covers all that is on disk, so it stands before what is not. */
   async #write(fill: (batch: RecordBatch) => void): Promise<void> {
     if (this.#closed()) throw new JournalError('closed', 'the journal was closed in the middle of a step')
-    await this.#log.write(
-      (batch) => {
-        if (batch.isEmpty && this.#checkpointIsDue()) this.#addCheckpoint(batch)
-        fill(batch)
-      },
-      (batch) => this.#addAhead(batch),
-    )
+    await this.#log.write((batch) => {
+      if (batch.isEmpty && this.#checkpointIsDue()) this.#addCheckpoint(batch)
+      fill(batch)
+    })
     this.#armCheckpoint()
   }
 
@@ -161,22 +157,10 @@ export class JournalWriter {
     for (const gap of gaps) batch.add('gap', gap)
     if (this.#summariesAreDue()) this.#takeSummaries()
     for (const summary of this.#summaries) batch.add('refusals', summary)
-    batch.onCommitted(() => {
-      this.#summaries = []
-    })
-    this.#addEvents(batch)
-  }
-
-  /** Events alone, and only where no checkpoint is due: that can sign for nothing that is not on disk. */
-  #addAhead(batch: RecordBatch): void {
-    if (!this.#stopping && !this.#checkpointIsDue()) this.#addEvents(batch)
-  }
-
-  #addEvents(batch: RecordBatch): void {
     const pending = this.#intake.take(BATCH_RECORDS, BATCH_BYTES)
     const sequences = pending.map(({ body }) => batch.addEvent(body))
-    batch.onFailed(() => this.#intake.putBack(pending.length))
     batch.onCommitted(() => {
+      this.#summaries = []
       for (const [index, each] of pending.entries()) this.#track(each, sequences[index] as number)
       this.#intake.done(pending.length)
     })

@@ -5,7 +5,7 @@ import { manifestOf } from './installed.mjs'
 
 const PACKAGES = [
   '@behalf/core @behalf/express @behalf/koa express koa autocannon fast-jwt aws-jwt-verify jsonwebtoken jwks-rsa jose',
-  'oauth4webapi express-oauth2-jwt-bearer express-jwt koa-jwt lru-cache',
+  'oauth4webapi express-oauth2-jwt-bearer express-jwt koa-jwt lru-cache @behalf/journal @behalf/pino pino',
 ].flatMap((names) => names.split(' '))
 
 export function describeMachine() {

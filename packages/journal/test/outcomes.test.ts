@@ -290,11 +290,12 @@ describe('the end of a journal', () => {
     await expect(sink.close()).rejects.toThrow('1 event(s) are lost')
     await expect(lost).rejects.toThrow('the journal is closed')
     const next = newJournal(directory)
-    await next.ready()
-    await next.write(decision())
+    await expect(next.ready()).rejects.toMatchObject({ code: 'locked' }) // a write of the first is still under way
     const writes = { ...disk.counts }
     const signed = notes.length
     disk.resume()
+    await until(() => next.state === 'writing')
+    await next.write(decision())
     await next.flush()
     for (let turn = 0; turn < 200; turn++) await new Promise((resolve) => setImmediate(resolve))
     expect({ ...disk.counts, truncate: 0, sync: 0 }).toEqual({ ...writes, truncate: 0, sync: 0 })

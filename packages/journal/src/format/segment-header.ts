@@ -1,5 +1,6 @@
 import type { JsonObject, JsonValue } from '@behalf/core'
 import { subtreesOf } from './merkle.js'
+import { firstSequenceOf } from './segment-names.js'
 
 /** A SHA-256 in base64url. */
 const HASH = /^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/
@@ -41,7 +42,8 @@ export function segmentHeaderOf(body: JsonValue): SegmentHeader | null {
 function isPrevious(value: JsonValue | undefined): boolean {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
   const { bytes, name } = value as JsonObject
-  return Number.isSafeInteger(bytes) && typeof name === 'string'
+  // A name that leads elsewhere would have another file cut back.
+  return Number.isSafeInteger(bytes) && (bytes as number) >= 0 && typeof name === 'string' && firstSequenceOf(name) !== null
 }
 
 function listOf(value: JsonValue | undefined, fits: (each: JsonValue) => boolean): boolean {

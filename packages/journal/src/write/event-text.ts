@@ -25,7 +25,7 @@ export class EventText {
       text += openings[index] as string
       text += typeof value === 'object' && value !== null && SHARED.has(name) ? this.#partOf(value) : canonicalJson(value)
     }
-    return `${text}}`
+    return text === '' ? '{}' : `${text}}`
   }
 
   /** Parts whose text is remembered, for tests. */

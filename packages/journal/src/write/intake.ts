@@ -92,6 +92,7 @@ export class Intake {
       if (event.stage === 'rules') this.#untaken.add(event.requestId) // a guard's decision comes after one that was taken
       return this.#lose('decisions', reason)
     }
+    if (this.#untaken.has(event.requestId)) return this.#lose('decisions', 'queue_full') // or its outcome would be missing
     const written = this.#enqueue('admission', event)
     if (trouble !== null) return undefined // degraded: written when the disk is back, and nobody waits for that
     return written
@@ -189,9 +190,17 @@ export class Intake {
       this.#waiting = this.#waiting.filter(({ waiter }) => waiter !== null)
   }
 
-  /** Another writer has closed these requests as unknown, while it had the directory: their outcomes come too late. */
+  /** Another writer has closed these requests as unknown, while it had the directory: their outcomes come too late, also those that wait. */
   disown(requestIds: readonly string[]): void {
+    if (requestIds.length === 0) return
     for (const each of requestIds) this.#disowned.add(each)
+    const late = this.#queue.filter(({ role, requestId }) => role === 'outcome' && this.#disowned.delete(requestId))
+    this.#queue = this.#queue.filter((each) => !late.includes(each))
+    this.#written += late.length
+    for (const pending of late) {
+      this.#queuedBytes -= pending.bytes
+      settle(pending, null)
+    }
   }
 
   /** The disk does not take anything now, or does again (`null`). */
@@ -220,7 +229,7 @@ export class Intake {
   #watch(milliseconds: number): void {
     this.#deadline = setTimeout(() => {
       this.#deadline = null
-      this.#expire()
+      setImmediate(() => this.#expire()) // what came from the disk while the event loop was busy is taken first
     }, milliseconds)
     this.#deadline.unref()
   }

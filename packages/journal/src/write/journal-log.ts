@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { FORMAT, type SegmentHeader } from '../format/segment-header.js'
-import { JournalError } from '../journal-error.js'
+import { JournalError, systemCodeOf } from '../journal-error.js'
 import { Chain } from './chain.js'
 import type { JournalSettings } from './journal-options.js'
 import { LineBuffer } from './line-buffer.js'
@@ -38,6 +38,8 @@ export class JournalLog {
   #open: OpenDecisions = new Map()
   #findings: Findings | null = null
   #trouble: Trouble | null = null
+  /** A segment of ours that was begun and left behind with nothing in it. */
+  #leftover: string | null = null
   #removal: Removal | null = null
 
   /** @param beat called every two seconds while the directory is ours */
@@ -72,31 +74,34 @@ export class JournalLog {
     const { directory, createFile, origin, signingKey } = this.#settings
     const recovered = await recover(directory, createFile)
     if (recovered.origin !== null && recovered.origin !== origin) throw anotherOrigin()
+    const removal = await findRemovable(this.#settings, recovered.chain.size)
     const signer = signingKey === null ? null : { name: origin, key: signingKey }
+    const own = this.#open // not empty where we had the directory before
     this.#chain = new Chain({ journal: recovered.journal, origin, signer }, recovered.chain)
     this.#previous = recovered.previous
-    const own = this.#open // not empty where we had the directory before
     this.#open = new Map([...recovered.open].filter(([requestId]) => own.has(requestId)))
     this.#findings = { open: new Map([...recovered.open].filter(([requestId]) => !own.has(requestId))), cut: recovered.cut }
-    this.#removal = await findRemovable(this.#settings, recovered.chain.size)
+    this.#removal = removal
     return [...own.keys()].filter((requestId) => !recovered.open.has(requestId))
   }
 
   /** One write and one sync of what `fill` adds, after what the log itself has to say. */
   async write(fill: (batch: RecordBatch) => void): Promise<void> {
     const batch = new RecordBatch(this.#chain as Chain, this.#lines)
-    const cutAt = this.#previous?.bytes ?? 0
+    const before = this.#previous
     try {
+      await this.#lock.assertHeld()
       const segment = this.#segment ?? (await this.#begin(batch))
       fill(batch)
       if (!batch.isEmpty) await segment.append(batch.bytes)
+      await this.#lock.assertHeld() // whoever has taken us for dead meanwhile does not count what we wrote
     } catch (error) {
       batch.fail()
       throw error
     }
-    const cut = this.#findings?.cut ?? null
+    const torn = this.#findings !== null && this.#findings.cut !== null ? before : null
     batch.commit()
-    if (cut !== null) await shorten(join(this.#settings.directory, cut.segment), cutAt) // now that a record tells of it
+    if (torn !== null) await shorten(join(this.#settings.directory, torn.name), torn.bytes) // now that a record tells of it
     if (this.#removal !== null) await this.#remove(this.#removal)
   }
 
@@ -136,6 +141,7 @@ export class JournalLog {
     if (segment === null) return
     this.#segment = null
     if (segment.bytes > 0) this.#previous = { bytes: segment.bytes, name: segment.name }
+    else this.#leftover = segment.name
     await segment.abandon()
   }
 
@@ -144,7 +150,7 @@ export class JournalLog {
     const segment = this.#segment
     this.#segment = null
     await segment?.close().catch(() => {}) // not cut back: the other writer may have counted what stands there
-    this.#lock.drop()
+    await this.#lock.drop()
     this.#chain = null
     this.#findings = null
   }
@@ -165,15 +171,16 @@ export class JournalLog {
   async #begin(batch: RecordBatch): Promise<SegmentFile> {
     const { directory, createFile, now } = this.#settings
     const { identity, size, frontier } = this.#chain as Chain
-    const segment = await createSegmentFile(directory, size, createFile, now())
+    const segment = await createSegmentFile(directory, size, this.#leftover, createFile, now())
     this.#segment = segment
+    await this.#lock.assertHeld()
     const time = new Date(now()).toISOString()
     const header: SegmentHeader = {
       created: time,
       format: FORMAT,
       frontier: frontier.map((each) => each.toString('base64url')),
       journal: identity.journal,
-      open: [...this.#open.values()],
+      open: [...this.#open.values(), ...(this.#findings?.open.values() ?? [])],
       origin: identity.origin,
       previous: this.#previous,
     }
@@ -196,9 +203,19 @@ export class JournalLog {
     for (const { event } of decisions) batch.add('event', unknownOutcome(event, now()))
   }
 
+  /** A segment that cannot be removed is no reason to refuse records: it is tried again with the next ones. */
   async #remove(removal: Removal): Promise<void> {
     this.#removal = null
-    await removeSegments(this.#settings.directory, removal)
+    try {
+      await removeSegments(this.#settings.directory, removal)
+    } catch (error) {
+      process.emitWarning(
+        `behalf: segments of the journal in ${this.#settings.directory} cannot be removed (${systemCodeOf(error)})`,
+        {
+          code: 'BEHALF_JOURNAL_RETENTION',
+        },
+      )
+    }
   }
 }
 

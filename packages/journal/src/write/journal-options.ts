@@ -29,13 +29,13 @@ export interface JournalOptions {
   readonly maxQueuedRecords?: number
   /** Most bytes of events that wait for the disk. At least 65,536. Default: 32 MiB. */
   readonly maxQueuedBytes?: number
-  /** A segment that has grown to so many bytes is closed, and another begun. At least 4,096. Default: 64 MiB. */
+  /** A segment that has grown to so many bytes is closed, and another begun. 4,096 to 1 GiB: a start reads the last one whole. Default: 64 MiB. */
   readonly maxSegmentBytes?: number
   /** A segment that is so many seconds old is closed, and another begun. At least 1. Default: 86,400 (a day). */
   readonly maxSegmentSeconds?: number
-  /** Closed segments are removed, oldest first, while all of them together have more bytes than this. `null` (default): never. */
+  /** At each start and whenever a segment is closed, the oldest are removed while all together have more bytes than this. `null` (default): never. */
   readonly retainBytes?: number | null
-  /** Closed segments are removed when their last record is older than so many seconds. `null` (default): never. */
+  /** At each start and whenever a segment is closed, those are removed whose last record is older than so many seconds, by the system's clock. `null` (default): never. */
   readonly retainSeconds?: number | null
   /** Longest time between a record and the checkpoint that covers it, in seconds. 1 to 3,600. Default: 1. */
   readonly checkpointSeconds?: number
@@ -112,7 +112,7 @@ export function resolveJournalOptions(options: JournalOptions): JournalSettings 
     commitDeadlineMilliseconds: whole('commitDeadlineMilliseconds', 200, 1, 60_000),
     maxQueuedRecords: whole('maxQueuedRecords', 10_000, 4),
     maxQueuedBytes: whole('maxQueuedBytes', 32 * MIB, 65_536),
-    maxSegmentBytes: whole('maxSegmentBytes', 64 * MIB, 4_096),
+    maxSegmentBytes: whole('maxSegmentBytes', 64 * MIB, 4_096, 1024 * MIB),
     maxSegmentSeconds: whole('maxSegmentSeconds', 86_400, 1),
     retainBytes: bound('retainBytes', 0),
     retainSeconds: bound('retainSeconds', 1),
@@ -176,5 +176,8 @@ function isWithin(path: string, directory: string): boolean {
       return each
     }
   }
-  return `${real(dirname(path))}${sep}`.startsWith(`${real(directory)}${sep}`)
+  return (
+    `${dirname(real(path))}${sep}`.startsWith(`${real(directory)}${sep}`) ||
+    `${real(dirname(path))}${sep}`.startsWith(`${real(directory)}${sep}`)
+  )
 }

@@ -17,6 +17,10 @@ const BATCH_BYTES = 1024 * 1024
 /** Pauses before the disk is tried again, in milliseconds: service is back within two seconds of its recovery. */
 const FIRST_PAUSE_MILLISECONDS = 100
 const LONGEST_PAUSE_MILLISECONDS = 1_000
+const UNREADABLE_PAUSE_MILLISECONDS = 30_000
+
+/** Longest wait for the lock to be given up, in milliseconds: on a disk that hangs it is given up when that goes on. */
+const FREE_MILLISECONDS = 100
 
 /** Refusals that were counted are said so often, in milliseconds. */
 const SUMMARY_MILLISECONDS = 10_000
@@ -69,6 +73,7 @@ export class JournalWriter {
 
   /** Resolves when the directory is open; rejects where the attempt under way, or the last one, failed. */
   ready(): Promise<void> {
+    if (this.#closed()) return Promise.reject(closedError())
     if (this.#retry !== null && this.#state === 'opening') return Promise.reject(this.#lastError)
     this.wake()
     return this.#waiters.attempt(() => this.#state === 'writing')
@@ -83,16 +88,28 @@ export class JournalWriter {
   /** Ends the journal: what waits, its last records, the lock. Rejects where the disk does not take them in time. */
   async close(timeoutMilliseconds: number): Promise<void> {
     this.#stopping = true
-    const neverOpen = this.#state === 'opening' && this.#running === null && this.#intake.size === 0
+    if (this.#running === null && this.#hasNothingToEnd()) this.#stopped = true
     this.wake()
-    const stopped = neverOpen || (await this.#waiters.within(timeoutMilliseconds, () => this.#stopped))
+    await this.#waiters.within(timeoutMilliseconds, () => this.#stopped)
     this.#state = 'closed'
     for (const each of [this.#retry, this.#checkpointTimer]) if (each !== null) clearTimeout(each)
-    if (this.#running === null) await this.#log.letGo()
-    await this.#log.release()
+    this.#waiters.settle(closedError())
     const lost = this.#intake.abandon()
-    if (!stopped)
+    await Promise.race([this.#free(), after(FREE_MILLISECONDS)])
+    if (lost > 0)
       throw new JournalError('unavailable', `the journal was closed while its disk took no records: ${lost} event(s) are lost`)
+  }
+
+  /** The directory was never open, and nobody has written: there is nothing to end. */
+  #hasNothingToEnd(): boolean {
+    return this.#state === 'opening' && this.#intake.size === 0
+  }
+
+  /** The lock is given up only when no write is under way: on a disk that hangs, that is when it does not hang any more. */
+  async #free(): Promise<void> {
+    await this.#running
+    await this.#log.letGo()
+    await this.#log.release()
   }
 
   /** Steps until there is nothing more to do. Never rejects. */
@@ -106,7 +123,6 @@ export class JournalWriter {
       await this.#failed(error)
     }
     this.#running = null
-    if (this.#closed()) await this.#log.letGo()
     if (this.#retry === null && this.#hasWork()) this.wake()
   }
 
@@ -142,7 +158,7 @@ export class JournalWriter {
 
   /** Records for one write. A checkpoint covers all that is on disk, so it stands before what is not. */
   async #write(fill: (batch: RecordBatch) => void): Promise<void> {
-    if (this.#closed()) throw new JournalError('closed', 'the journal was closed in the middle of a step')
+    if (this.#closed()) throw closedError()
     await this.#log.write((batch) => {
       if (batch.isEmpty && this.#checkpointIsDue()) this.#addCheckpoint(batch)
       fill(batch)
@@ -230,14 +246,13 @@ export class JournalWriter {
   }
 
   #summariesAreDue(): boolean {
-    return this.#intake.refusals.pending && this.#summaries.length === 0 && this.#settings.now() >= this.#summariesDueAt
+    return this.#intake.refusals.pending && this.#summaries.length === 0 && performance.now() >= this.#summariesDueAt
   }
 
   #takeSummaries(): void {
     if (this.#summaries.length > 0) return
-    const nowMilliseconds = this.#settings.now()
-    this.#summaries = this.#intake.refusals.take(nowMilliseconds)
-    this.#summariesDueAt = nowMilliseconds + SUMMARY_MILLISECONDS
+    this.#summaries = this.#intake.refusals.take(this.#settings.now())
+    this.#summariesDueAt = performance.now() + SUMMARY_MILLISECONDS
   }
 
   #succeeded(): void {
@@ -253,9 +268,10 @@ export class JournalWriter {
     if (this.#state !== 'opening') this.#state = 'failing'
     this.#intake.setUnavailable(this.#stopping ? 'closed' : 'unavailable')
     await this.#leaveBehind(error)
+    if (this.#stopping && this.#hasNothingToEnd()) this.#stopped = true
     this.#lastError = error instanceof JournalError ? error : unavailable()
     this.#waiters.settle(this.#lastError)
-    const pause = Math.min(LONGEST_PAUSE_MILLISECONDS, FIRST_PAUSE_MILLISECONDS * 2 ** this.#failures++)
+    const pause = pauseAfter(this.#lastError, this.#failures++)
     this.#retry = setTimeout(() => {
       this.#retry = null
       this.wake()
@@ -267,7 +283,7 @@ export class JournalWriter {
     const code = error instanceof JournalError || error instanceof ReserveError ? error.code : systemCodeOf(error)
     this.#warnOnce(code)
     if (error instanceof ReserveError) return
-    if (code === 'locked') return this.#log.giveUp()
+    if (code === 'locked' || code === 'unreadable') return this.#log.giveUp()
     await this.#log.abandonSegment(code)
     if (DISK_FULL.has(code)) await this.#tellFull()
   }
@@ -303,6 +319,20 @@ class ReserveError extends Error {
     super('there is no room for the reserve of the journal')
     this.code = code
   }
+}
+
+/** What cannot be read will not be different before somebody has looked at it; to find that out can take a second each time. */
+function pauseAfter({ code }: JournalError, failures: number): number {
+  if (code === 'unreadable') return UNREADABLE_PAUSE_MILLISECONDS
+  return Math.min(LONGEST_PAUSE_MILLISECONDS, FIRST_PAUSE_MILLISECONDS * 2 ** failures)
+}
+
+function after(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref())
+}
+
+function closedError(): JournalError {
+  return new JournalError('closed', 'the journal is closed')
 }
 
 function unavailable(): JournalError {

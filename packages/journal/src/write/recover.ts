@@ -9,6 +9,7 @@ import { GENESIS, type JournalRecord, parseRecord } from '../format/record.js'
 import { frontierFits, type SegmentHeader, segmentHeaderOf } from '../format/segment-header.js'
 import { firstSequenceOf } from '../format/segment-names.js'
 import { JournalError, systemCodeOf } from '../journal-error.js'
+import { readRegularFile } from '../read/read-regular-file.js'
 import type { ChainState } from './chain.js'
 import type { CreateFile } from './journal-file.js'
 import { type OpenDecisions, trackDecision } from './open-decisions.js'
@@ -48,7 +49,7 @@ interface SegmentContents {
 }
 
 const NEWLINE = 0x0a
-const { O_RDONLY, O_RDWR, O_NOFOLLOW = 0 } = constants
+const { O_RDWR, O_NOFOLLOW = 0 } = constants
 
 /**
  * Finds out where a journal stands, from its last segment and what that points to. Torn bytes at its end are cut off, and kept in
@@ -56,11 +57,17 @@ const { O_RDONLY, O_RDWR, O_NOFOLLOW = 0 } = constants
  * @throws {JournalError} `unreadable` where the last segment is of another format, or not the successor of the one before
  */
 export async function recover(directory: string, createFile: CreateFile): Promise<Recovered> {
+  let headless: Headless | null = null
   for (const name of (await segmentsOf(directory)).reverse()) {
     const contents = await readSegment(directory, name)
-    if (contents !== null) return recoverFrom(directory, name, contents, createFile)
-    await rename(join(directory, name), join(directory, tornName(firstSequenceOf(name) ?? 0))) // a segment that was never begun
+    if (contents !== null) return recoverFrom(directory, name, contents, headless, createFile)
+    headless = await putHeadlessAside(directory, name, headless)
   }
+  if (headless !== null)
+    throw new JournalError(
+      'unreadable',
+      'the first segment of the journal is damaged: put the directory aside, for whoever finds out why',
+    )
   const chain: ChainState = { size: 0, head: GENESIS, frontier: [], checkpointSize: 0, uncovered: 0 }
   return { journal: randomUUID(), origin: null, chain, previous: null, open: new Map(), cut: null }
 }
@@ -69,15 +76,49 @@ async function recoverFrom(
   directory: string,
   name: string,
   contents: SegmentContents,
+  headless: Headless | null,
   createFile: CreateFile,
 ): Promise<Recovered> {
   const { header, goodBytes, bytes, open } = contents
-  const cut = goodBytes === bytes.length ? null : await putAside(directory, name, contents, createFile)
-  if (header.previous !== null) await shorten(join(directory, header.previous.name), header.previous.bytes)
+  const torn = goodBytes === bytes.length ? null : await putAside(directory, name, contents, createFile)
+  const cut = headless === null ? torn : cutOf(headless, contents.chain.size)
+  if (header.previous !== null && header.previous.name < name)
+    await shorten(join(directory, header.previous.name), header.previous.bytes)
   const checkpointSize = contents.chain.checkpointSize || (await lastCheckpointBefore(directory, name))
   const uncovered = contents.chain.size - checkpointSize - (checkpointSize > 0 ? 1 : 0) // a checkpoint needs none for itself
   const chain = { ...contents.chain, checkpointSize, uncovered }
   return { journal: header.journal, origin: header.origin, chain, previous: { bytes: goodBytes, name }, open, cut }
+}
+
+/** A segment whose header is not there, although records are. */
+interface Headless {
+  readonly name: string
+  readonly bytes: Buffer
+  /** Where it was put. */
+  readonly file: string
+}
+
+/**
+ * Puts a segment without a header aside. Most often its first write never came to the disk; where there are records in it, a record
+ * has to tell of it.
+ */
+async function putHeadlessAside(directory: string, name: string, before: Headless | null): Promise<Headless | null> {
+  const path = join(directory, name)
+  const bytes = await readRegularFile(path)
+  const file = tornName(firstSequenceOf(name) ?? 0)
+  await rename(path, join(directory, file))
+  return before ?? (holdsRecords(bytes) ? { name, bytes, file } : null)
+}
+
+function holdsRecords(bytes: Buffer): boolean {
+  for (let start = 0, end = bytes.indexOf(NEWLINE); end !== -1; start = end + 1, end = bytes.indexOf(NEWLINE, start)) {
+    if (parseRecord(bytes.subarray(start, end)) !== null) return true
+  }
+  return false
+}
+
+function cutOf({ name, bytes, file }: Headless, size: number): Cut {
+  return { bytes: bytes.length, durable: durableIn(bytes, size), file, segment: name, sha256: hash('sha256', bytes, 'base64url') }
 }
 
 /** Names of the segments in a directory, oldest first. */
@@ -107,7 +148,7 @@ export async function decisionsAt(directory: string, sequences: readonly number[
     const first = firstSequenceOf(name) ?? 0
     const next = firstSequenceOf(names[index + 1] ?? '') ?? Number.POSITIVE_INFINITY
     if (!sequences.some((sequence) => sequence >= first && sequence < next)) continue
-    for (const { record } of recordsIn(await readWhole(join(directory, name)))) {
+    for (const { record } of recordsIn(await readRegularFile(join(directory, name)))) {
       if (record.seq >= next) break // behind the end that the next segment tells: written, and then written again there
       if (record.kind !== 'event' || !wanted.delete(record.seq)) continue
       const event = record.body as unknown as AuditEvent
@@ -119,7 +160,7 @@ export async function decisionsAt(directory: string, sequences: readonly number[
 
 /** `null`: the segment has no header, so its first write never reached the disk. */
 async function readSegment(directory: string, name: string): Promise<SegmentContents | null> {
-  const bytes = await readWhole(join(directory, name))
+  const bytes = await readRegularFile(join(directory, name))
   let header: SegmentHeader | null = null
   let tree = MerkleFrontier.empty()
   let head: string = GENESIS
@@ -201,16 +242,18 @@ export async function shorten(path: string, bytes: number): Promise<void> {
   }
 }
 
+/** A copy of torn bytes, whole or not at all. */
 async function keep(path: string, bytes: Buffer, createFile: CreateFile): Promise<boolean> {
+  const unfinished = `${path}-${randomUUID()}`
   try {
-    const file = await createFile(path)
+    const file = await createFile(unfinished)
     await file.write(bytes)
     await file.sync()
     await file.close()
+    await rename(unfinished, path)
     return true
-  } catch (error) {
-    if (systemCodeOf(error) === 'EEXIST') return true
-    await rm(path, { force: true }).catch(() => {}) // half a copy is none
+  } catch {
+    await rm(unfinished, { force: true }).catch(() => {})
     return false // a full disk must not keep a journal from starting
   }
 }
@@ -233,7 +276,7 @@ async function lastCheckpointBefore(directory: string, name: string): Promise<nu
   let next = firstSequenceOf(name) ?? 0
   for (const each of earlier.reverse()) {
     let size = 0
-    for (const { record } of recordsIn(await readWhole(join(directory, each)))) {
+    for (const { record } of recordsIn(await readRegularFile(join(directory, each)))) {
       if (record.seq >= next) break
       if (record.kind === 'checkpoint') size = record.seq
     }
@@ -241,14 +284,4 @@ async function lastCheckpointBefore(directory: string, name: string): Promise<nu
     next = firstSequenceOf(each) ?? 0
   }
   return 0
-}
-
-async function readWhole(path: string): Promise<Buffer> {
-  const handle = await open(path, O_RDONLY | O_NOFOLLOW)
-  try {
-    if (!(await handle.stat()).isFile()) throw new JournalError('unreadable', 'a segment of the journal is no regular file')
-    return await handle.readFile()
-  } finally {
-    await handle.close()
-  }
 }

@@ -1,7 +1,7 @@
 import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { segmentName } from '../format/segment-names.js'
-import { systemCodeOf } from '../journal-error.js'
+import { firstSequenceOf, segmentName } from '../format/segment-names.js'
+import { JournalError, systemCodeOf } from '../journal-error.js'
 import { syncDirectory } from './journal-directory.js'
 import type { CreateFile, JournalFile } from './journal-file.js'
 import { tornName } from './recover.js'
@@ -24,15 +24,20 @@ export interface SegmentFile {
   abandon(): Promise<void>
 }
 
-/** Begins a segment. What is in the way under its name was never part of the journal, and is put aside. */
+/**
+ * Begins a segment.
+ * @param ownLeftover name of a segment that this very writer has begun and left behind with nothing in it: that one is put aside
+ * @throws {JournalError} `locked` where anything else is in the way: only another writer can have put it there
+ */
 export async function createSegmentFile(
   directory: string,
   firstSequence: number,
+  ownLeftover: string | null,
   createFile: CreateFile,
   nowMilliseconds: number,
 ): Promise<SegmentFile> {
   const name = segmentName(firstSequence)
-  const file = await createNew(directory, name, firstSequence, createFile)
+  const file = await createNew(directory, name, ownLeftover, createFile)
   let bytes = 0
   return {
     name,
@@ -56,13 +61,19 @@ export async function createSegmentFile(
   }
 }
 
-async function createNew(directory: string, name: string, firstSequence: number, createFile: CreateFile): Promise<JournalFile> {
+async function createNew(
+  directory: string,
+  name: string,
+  ownLeftover: string | null,
+  createFile: CreateFile,
+): Promise<JournalFile> {
   const path = join(directory, name)
   try {
     return await createFile(path)
   } catch (error) {
     if (systemCodeOf(error) !== 'EEXIST') throw error
-    await rename(path, join(directory, tornName(firstSequence)))
+    if (name !== ownLeftover) throw new JournalError('locked', 'another process has begun the segment that was to be begun here')
+    await rename(path, join(directory, tornName(firstSequenceOf(name) ?? 0)))
     return createFile(path)
   }
 }

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
-import { link, lstat, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
+import { link, lstat, readdir, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { JournalError, systemCodeOf } from '../journal-error.js'
+import { readRegularFile } from '../read/read-regular-file.js'
+import { type LockWatch, SILENCE_MILLISECONDS } from './lock-watch.js'
 
 /** The right to write to a directory. */
 export interface WriterLock {
@@ -27,30 +29,31 @@ interface Holder {
 }
 
 const LOCK_NAME = 'lock'
-
-/** A holder that cannot be looked at (another container or machine) is dead when it has said nothing for so long, in milliseconds. */
-const SILENCE_MILLISECONDS = 10_000
+/** A lock on its way into place, or a turn at replacing one. */
+const LEFTOVER = /^lock-(?:turn|[0-9a-f-]{36})$/
 
 /** How often a holder should say that it is alive, in milliseconds. */
 export const REFRESH_MILLISECONDS = 2_000
 
 /**
  * Takes the lock of a directory. A holder on this machine is dead when its process is; one in another container or on another
- * machine when it was silent for 10 seconds. File systems without atomic hard links are not supported.
+ * machine, or on a system that does not say when a process began, when its lock has not changed for ten seconds of watching. File
+ * systems without atomic hard links are not supported.
  * @param now milliseconds since the epoch
+ * @param watch the same one at each attempt
  * @throws {JournalError} `locked` where another writer holds it
  */
-export async function acquireWriterLock(directory: string, now: () => number): Promise<WriterLock> {
+export async function acquireWriterLock(directory: string, now: () => number, watch: LockWatch): Promise<WriterLock> {
   const path = join(directory, LOCK_NAME)
   const self = describeSelf()
   const own = join(directory, `${LOCK_NAME}-${self.nonce}`)
   try {
     await writeFile(own, JSON.stringify(self), { mode: 0o600, flag: 'wx' })
-    if (!(await linked(own, path))) await replaceDead(path, own, now())
+    if (!(await linked(own, path))) await replaceDead(path, own, watch)
   } finally {
-    await rm(own, { force: true })
+    await rm(own, { force: true }).catch(() => {}) // a leftover does no harm, and is removed in time
   }
-  await removeLeftovers(directory, now())
+  await removeLeftovers(directory, now()).catch(() => {})
   return {
     async refresh() {
       if ((await holderAt(path))?.nonce !== self.nonce) throw locked()
@@ -66,8 +69,9 @@ export async function acquireWriterLock(directory: string, now: () => number): P
 /** What a process left that was killed while it took the lock. */
 async function removeLeftovers(directory: string, nowMilliseconds: number): Promise<void> {
   for (const name of await readdir(directory)) {
+    if (!LEFTOVER.test(name)) continue
     const path = join(directory, name)
-    if (name.startsWith(`${LOCK_NAME}-`) && (await isSilent(path, nowMilliseconds))) await rm(path, { force: true })
+    if (nowMilliseconds - (await lstat(path)).mtimeMs > SILENCE_MILLISECONDS) await rm(path, { force: true })
   }
 }
 
@@ -86,17 +90,16 @@ async function linked(own: string, path: string): Promise<boolean> {
  * Takes the place of a dead holder; throws where it is alive, or cannot be told from one that is. One at a time: between a look at the
  * lock and its replacement it must not change hands, and while it is replaced nobody else must find it free.
  */
-async function replaceDead(path: string, own: string, nowMilliseconds: number): Promise<void> {
+async function replaceDead(path: string, own: string, watch: LockWatch): Promise<void> {
   const turn = `${path}-turn`
   if (!(await linked(own, turn))) {
-    if (await isSilent(turn, nowMilliseconds)) await rm(turn, { force: true }) // its holder was killed in these few lines
+    if (await watch.isSilent(turn)) await rm(turn, { force: true }) // its holder was killed in these few lines
     throw locked()
   }
   try {
     if (!(await exists(path))) throw locked() // it was given up meanwhile, and whoever comes first may have it
     const holder = await holderAt(path)
-    const dead = holder === null ? await isSilent(path, nowMilliseconds) : !(await isAlive(holder, path, nowMilliseconds))
-    if (!dead) throw locked()
+    if (holder === null ? !(await watch.isSilent(path)) : await isAlive(holder, path, watch)) throw locked()
     await rename(own, path)
   } finally {
     await rm(turn, { force: true })
@@ -113,12 +116,13 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-async function isAlive(holder: Holder, path: string, nowMilliseconds: number): Promise<boolean> {
+async function isAlive(holder: Holder, path: string, watch: LockWatch): Promise<boolean> {
   const self = describeSelf()
-  const sameMachine = holder.host === self.host && holder.boot === self.boot
   if (holder.host === self.host && holder.boot !== self.boot) return false
-  if (sameMachine && holder.namespace === self.namespace) return isRunning(holder)
-  return !(await isSilent(path, nowMilliseconds))
+  const canBeSeen = holder.host === self.host && holder.namespace === self.namespace
+  if (canBeSeen && !isRunning(holder)) return false
+  if (canBeSeen && holder.started !== '') return true
+  return !(await watch.isSilent(path)) // an id alone comes again
 }
 
 function isRunning({ pid, started }: Holder): boolean {
@@ -131,21 +135,13 @@ function isRunning({ pid, started }: Holder): boolean {
   }
 }
 
-async function isSilent(path: string, nowMilliseconds: number): Promise<boolean> {
-  try {
-    return nowMilliseconds - (await lstat(path)).mtimeMs > SILENCE_MILLISECONDS
-  } catch (error) {
-    if (systemCodeOf(error) === 'ENOENT') return true
-    throw error
-  }
-}
-
+/** `null`: nobody can be read from it. */
 async function holderAt(path: string): Promise<Holder | null> {
   try {
-    const holder = JSON.parse(await readFile(path, 'utf8')) as Holder | null
+    const holder = JSON.parse((await readRegularFile(path)).toString('utf8')) as Holder | null
     return Number.isSafeInteger(holder?.pid) && typeof holder?.nonce === 'string' ? holder : null
   } catch (error) {
-    if (error instanceof SyntaxError || systemCodeOf(error) === 'ENOENT') return null
+    if (error instanceof SyntaxError || error instanceof JournalError || systemCodeOf(error) === 'ENOENT') return null
     throw error
   }
 }

@@ -7,9 +7,8 @@ import { openSync, renameSync, writeFileSync, writeSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { oauth } from '@behalf/core/issuers'
 import { resourceServer } from '@behalf/express'
-import { journalSink } from '@behalf/journal'
+import { createSystemFile, journalSink } from '@behalf/journal'
 import express from 'express'
-import { createSystemFile } from '../../dist/journal-file.js'
 
 process.on('disconnect', () => process.exit(0))
 process.once('message', start)

@@ -291,6 +291,8 @@ describe('a place’s name', () => {
       await name('nats://db.example/'),
       await name('nats://db.example/', { subject: 'x.audit' }),
       await name('https://db.example/audit'),
+      await name('https://db.example/audit?stream=a'),
+      await name('https://db.example/audit?stream=b'),
     ]
     expect(new Set(names).size).toBe(names.length)
   })

@@ -31,6 +31,7 @@ const NO_RESPONDERS = 503
  * (`Nats-Expected-Last-Msg-Id`): where one is lost, refused, or overtaken by somebody else's message, all behind it are refused.
  *
  * @param acknowledged where chains ended when their last record was acknowledged; brought up to date
+ * @param gaps where chains ended when their records were asked for again; brought up to date. `null`: nobody is asked
  * @throws {NatsError} the first records of the list may have arrived
  */
 export async function deliverChain(
@@ -38,8 +39,11 @@ export async function deliverChain(
   chain: string,
   records: readonly DeliveryRecord[],
   acknowledged: Map<string, ChainPosition>,
+  gaps: Map<string, number> | null = null,
 ): Promise<void> {
+  const isNew = !acknowledged.has(chain)
   let position = link.seen.has(chain) ? lastOf(chain) : await lookUp()
+  if (isNew) assertNoGap(records[0]?.sequence ?? 0, position)
   let rest = remaining(records, position)
   let windowRecords = MAX_WINDOW_RECORDS
   let attempts = 0
@@ -61,6 +65,17 @@ export async function deliverChain(
     if (attempts > 1) await wait(ATTEMPT_MILLISECONDS)
     position = await lookUp()
     rest = remaining(rest, position)
+  }
+
+  /**
+   * A chain that is new to this process goes on where another one ended. Where the stream ends before that, it has lost something, or its
+   * records never came here: whoever has them is asked once. A chain may also have a gap of its own, so the second time it is taken.
+   */
+  function assertNoGap(sequence: number, found: ChainPosition): void {
+    if (sequence <= found.sequence + 1 || gaps === null || gaps.get(chain) === found.sequence) return
+    gaps.set(chain, found.sequence)
+    acknowledged.delete(chain)
+    throw new NatsError('acknowledged_lost', { resumeFrom: { chain, sequence: found.sequence + 1 } })
   }
 
   function lastOf(of: string): ChainPosition {

@@ -1,5 +1,5 @@
 import type { DeliveryRecord, DeliveryTarget } from '@behalf/core'
-import { membersOf, optional } from '@behalf/core/sink-kit'
+import { booleanAt, membersOf, optional } from '@behalf/core/sink-kit'
 import { deliverChain } from './chain-delivery.js'
 import type { ChainPosition } from './chain-position.js'
 import { CONNECTION_MEMBERS, connectionSettings, type NatsConnectionOptions } from './connection-options.js'
@@ -14,10 +14,15 @@ export interface NatsTargetOptions extends NatsConnectionOptions {
    * Default `behalf.audit`.
    */
   readonly subject?: string
+  /**
+   * Whether a chain that is new to this target must go on where the stream ends: where it would leave a gap, `deliver()` rejects once with
+   * `acknowledged_lost` and what is missing, for a shipper that can go back to there. Default `false`.
+   */
+  readonly asksForGaps?: boolean
 }
 
 /** The members of {@link NatsTargetOptions}. */
-export const TARGET_MEMBERS: readonly string[] = [...CONNECTION_MEMBERS, 'subject']
+export const TARGET_MEMBERS: readonly string[] = [...CONNECTION_MEMBERS, 'subject', 'asksForGaps']
 
 /**
  * Delivers records to a JetStream stream: the `body` of each is one message, with its `id` as `Nats-Msg-Id` and its `sequence` as
@@ -40,6 +45,7 @@ export function natsTarget(options: NatsTargetOptions): DeliveryTarget {
   const settings = connectionSettings(members, where)
   const subject = optional(members, 'subject', where, subjectAt, DEFAULT_SUBJECT)
   const acknowledged = new Map<string, ChainPosition>()
+  const gaps = optional(members, 'asksForGaps', where, booleanAt, false) ? new Map<string, number>() : null
   let link: StreamLink | null = null
   let closed = false
 
@@ -54,7 +60,7 @@ export function natsTarget(options: NatsTargetOptions): DeliveryTarget {
     async deliver(records) {
       const open = await openLink()
       try {
-        for (const [chain, ofChain] of byChain(records)) await deliverChain(open, chain, ofChain, acknowledged)
+        for (const [chain, ofChain] of byChain(records)) await deliverChain(open, chain, ofChain, acknowledged, gaps)
       } catch (error) {
         open.close() // what is under way over it is not waited for any more, and must not be taken for an answer later
         throw error instanceof NatsError ? error : new NatsError('unanswered')

@@ -56,6 +56,28 @@ describeWith('nats-server', 'delivery to a stream', () => {
     expect(await stored()).toEqual([{ id: record.id, body: record.body, subject: `${name}.${record.chain}`, sequence: '41' }])
   })
 
+  test('a shipper is asked once for what the stream does not have of a chain that is new to its target', async () => {
+    const { options, target, stored } = await freshStream()
+    const records = chainOf(6)
+    await target().deliver(records.slice(0, 2))
+    const asking = natsTarget({ ...options, asksForGaps: true })
+    onTestFinished(() => asking.close?.())
+    const chain = String(records[0]?.chain)
+    await expect(asking.deliver(records.slice(4))).rejects.toMatchObject({
+      code: 'acknowledged_lost',
+      resumeFrom: { chain, sequence: 2 },
+    })
+    await asking.deliver(records.slice(2, 4))
+    await asking.deliver(records.slice(4))
+    expect(idsOf(await stored())).toEqual(idsOf(records))
+    const another = natsTarget({ ...options, asksForGaps: true })
+    onTestFinished(() => another.close?.())
+    const removed = { ...(chainOf(1, chain)[0] as DeliveryRecord), sequence: 99 }
+    await expect(another.deliver([removed])).rejects.toMatchObject({ resumeFrom: { chain, sequence: 6 } })
+    await another.deliver([removed]) // retention has removed what was asked for
+    expect(await stored()).toHaveLength(7)
+  })
+
   test('a chain whose name means something in a subject gets a subject of its own', async () => {
     const { name, target, stored } = await freshStream()
     const chains = ['a.b', 'a b', '*', '>', 'a=2eb', 'Ж\u{1f600}\ud800']

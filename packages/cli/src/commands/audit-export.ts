@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { open, rm } from 'node:fs/promises'
+import { link, lstat, open, rm } from 'node:fs/promises'
 import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import type { AuditEvent } from '@behalf/core'
@@ -72,16 +73,33 @@ async function toFile(
   filter: RecordFilter,
   terminal: Terminal,
 ): Promise<Losses> {
-  const stream = await createNew(path)
+  const unfinished = `${path}.${randomUUID()}.unfinished`
+  await assertFree(path)
+  const stream = await createNew(unfinished)
   try {
     const losses = await writeAll(directory, flags, filter, createOutput(stream), false, terminal.signal)
     await finished(stream.end())
+    await link(unfinished, path) // whole, or not there; and never over another file
     return losses
   } catch (error) {
     stream.destroy()
-    await rm(path, { force: true })
     throw ioError(error, 'write the export to') ?? error
+  } finally {
+    await rm(unfinished, { force: true })
   }
+}
+
+/** That it is there already should be told before the work, not after it. */
+async function assertFree(path: string): Promise<void> {
+  const there = await lstat(path).then(
+    () => true,
+    () => false,
+  )
+  if (there)
+    throw (
+      ioError(Object.assign(new Error(), { code: 'EEXIST', syscall: 'open', path }), 'write the export to') ??
+      new Error('it is there')
+    )
 }
 
 async function createNew(path: string): Promise<Writable> {

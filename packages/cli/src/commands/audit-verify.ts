@@ -14,7 +14,7 @@ import { createStyle, type Look, type Style } from '../text/style.js'
 
 interface VerifyFlags {
   readonly key?: string
-  readonly checkpoint?: string
+  readonly checkpoint?: readonly string[]
   readonly live?: boolean
   readonly json?: boolean
 }
@@ -38,7 +38,11 @@ export function addAuditVerify(audit: Command, context: CommandContext): void {
     .description('Says whether a journal is whole and unchanged.')
     .argument('<dir>', "the journal's directory")
     .option('--key <file>', "the verifier key, as 'behalf audit key' prints it, or a public key in PEM")
-    .option('--checkpoint <file>', 'a checkpoint that was kept elsewhere: shows whether the end was cut off')
+    .option(
+      '--checkpoint <file>',
+      'a checkpoint that was kept elsewhere: shows what was cut off or written anew since (repeat it for more)',
+      (file: string, others: readonly string[] = []) => [...others, file],
+    )
     .option('--live', 'a writer is at work: an open end is no fault')
     .option('--json', 'print one JSON object')
     .addHelpText('after', HELP)
@@ -55,15 +59,14 @@ const EXIT_OF: Readonly<Record<JournalReport['verdict'], ExitCode>> = {
 async function verify(directory: string, flags: VerifyFlags, { terminal, exit }: CommandContext): Promise<void> {
   await requireDirectory(directory)
   const key = flags.key === undefined ? null : await readKey(flags.key, directory)
-  const checkpoint = flags.checkpoint === undefined ? null : await readCheckpoint(flags.checkpoint, directory)
+  const checkpoints = await Promise.all((flags.checkpoint ?? []).map((file) => readCheckpoint(file, directory)))
   const bar = createProgressBar(terminal)
-  const report = await verified(directory, {
-    key,
-    checkpoint,
-    live: flags.live === true,
-    signal: terminal.signal,
-    onProgress: bar.show,
-  }).finally(bar.clear)
+  const reports: JournalReport[] = []
+  for (const checkpoint of checkpoints.length === 0 ? [null] : checkpoints) {
+    const options = { key, checkpoint, live: flags.live === true, signal: terminal.signal, onProgress: bar.show }
+    reports.push(await verified(directory, options).finally(bar.clear))
+  }
+  const report = worstOf(reports)
 
   const output = createOutput(terminal.stdout)
   const lines =
@@ -71,6 +74,14 @@ async function verify(directory: string, flags: VerifyFlags, { terminal, exit }:
   for (const line of lines) await output.line(line)
   await output.flush()
   exit(EXIT_OF[report.verdict])
+}
+
+/** Worst first: what one checkpoint shows, the others need not. */
+const WORST_FIRST: readonly JournalReport['verdict'][] = ['tampered', 'incomplete', 'unauthenticated', 'good']
+
+function worstOf(reports: readonly JournalReport[]): JournalReport {
+  const [worst] = reports.toSorted((one, other) => WORST_FIRST.indexOf(one.verdict) - WORST_FIRST.indexOf(other.verdict))
+  return worst as JournalReport
 }
 
 async function verified(directory: string, options: Parameters<typeof verifyJournal>[1]): Promise<JournalReport> {
@@ -108,7 +119,8 @@ const VERDICTS: Readonly<Record<JournalReport['verdict'], readonly [look: Look, 
 const MOST_FINDINGS = 10
 
 function reportLines(report: JournalReport, { checkpoint }: VerifyFlags, style: Style): readonly string[] {
-  const [look, text] = VERDICTS[report.verdict]
+  const [look, said] = VERDICTS[report.verdict]
+  const text = report.verdict === 'good' ? goodText(report, said) : said
   const faults = report.findings.filter(({ severity }) => severity !== 'note')
   const notes = report.findings.filter(({ severity }) => severity === 'note')
   const [first, ...others] = faults
@@ -120,9 +132,22 @@ function reportLines(report: JournalReport, { checkpoint }: VerifyFlags, style: 
     '',
     ...summaryLines(report),
     ...(checkpoint === undefined
-      ? ['No --checkpoint from outside was given, so an end that was cut off in order cannot be seen.']
+      ? [
+          'No --checkpoint from outside was given: an end that was cut off in order, and a history that was written anew before',
+          'its writer started again, cannot be seen.',
+        ]
       : []),
   ]
+}
+
+/** What a good journal says of itself that its reader should not miss. */
+function goodText({ findings }: JournalReport, text: string): string {
+  const found = (code: Finding['code']) => findings.some((each) => each.code === code)
+  const but = [
+    ...(found('unsigned_tail') ? ['its last records are not signed yet'] : []),
+    ...(found('events_lost') ? ['it says itself that events are missing'] : []),
+  ]
+  return but.length === 0 ? text : `good: unchanged and signed by the key, but ${but.join(', and ')}`
 }
 
 function listed(heading: string, findings: readonly Finding[]): readonly string[] {
@@ -148,7 +173,7 @@ function summaryLines(report: JournalReport): readonly string[] {
   return [
     `journal:      ${shownText(report.journal ?? '-')} of ${shownText(report.origin ?? '-')}`,
     `records:      ${records}${range} in ${segments} segment${segments === 1 ? '' : 's'}, ${byteText(bytes)}`,
-    `checkpoints:  ${checkpoints}; records before ${signedThrough} are covered`,
+    `checkpoints:  ${checkpoints}; records before ${signedThrough} are covered, the last of them at ${shownText(report.signedAt ?? '-')}`,
     `open:         ${openDecisions} decision${openDecisions === 1 ? '' : 's'} without an outcome`,
   ]
 }

@@ -70,9 +70,9 @@ function destinationOf(url: string, where: string, { subject, table }: Destinati
   }
   if (subject !== undefined && scheme !== 'nats') throw new CommandError('--subject goes with nats://')
   if (table !== undefined && scheme !== 'postgres') throw new CommandError('--table goes with postgres://')
-  const identity = [scheme, place.host, place.pathname, subject ?? '', table ?? '', place.searchParams.get('host') ?? ''].join(
-    '\n',
-  )
+  // Of a database's query only the host says where it is; of an HTTPS endpoint's all of it may.
+  const query = scheme === 'https' ? place.search : (place.searchParams.get('host') ?? '')
+  const identity = [scheme, place.host, place.pathname, subject ?? '', table ?? '', query].join('\n')
   return { scheme, url, name: `${scheme}-${hash('sha256', identity, 'hex').slice(0, 12)}` }
 }
 

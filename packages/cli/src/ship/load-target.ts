@@ -77,6 +77,7 @@ async function loadNats(
     throw new CommandError('--credentials-file and --token-file say the same: leave one out')
   }
   return natsTarget({
+    asksForGaps: true,
     servers: url,
     ...(subject !== undefined && { subject }),
     ...(credentialsFile !== undefined && { credentials: { credentialsFile } }),

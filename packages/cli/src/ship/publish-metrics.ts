@@ -12,7 +12,8 @@ export interface MetricsPlace {
   close(): Promise<void>
 }
 
-const PORT = /^\d{1,5}$/
+const PORT = /^\d+$/
+const MOST_PORT = 65_535
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
 /**
@@ -22,7 +23,11 @@ const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
  */
 export async function openMetrics(place: string | undefined): Promise<MetricsPlace> {
   if (place === undefined) return { publish() {}, close: async () => {} }
-  return PORT.test(place) ? onPort(Number(place)) : inFile(place)
+  if (!PORT.test(place)) return inFile(place)
+  const port = Number(place)
+  if (port < 1 || port > MOST_PORT)
+    throw new CommandError(`--metrics: ${place} is no port: say one from 1 to ${MOST_PORT}, or a file`)
+  return onPort(port)
 }
 
 async function onPort(port: number): Promise<MetricsPlace> {

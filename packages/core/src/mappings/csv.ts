@@ -81,6 +81,8 @@ function profilesOf(party: AuditParty | null): string | null {
 /** Signs that begin a formula. Compatibility forms of them (full-width, small, superscript) become these when normalized. */
 const FORMULA = /^[\s\p{Z}\p{C}]*[=+\-@\u2212]/u
 const BREAKS_OUT = /^[\t\r\n]/
+/** The same behind what a spreadsheet of another locale takes for a separator: quotes do not hold there, as the cell does not begin with one. */
+const INNER_FORMULA = /([;\t|\r\n])(?=([\s\p{Z}\p{C}]*[=+\-@\u2212\uff1d\uff0b\uff0d\uff20\ufe62\ufe63\ufe66\ufe6b]))/gu
 
 /** What has to be quoted (RFC 4180 2.6), and what other readers take for a separator. */
 const NEEDS_QUOTES = /[",;\t\r\n]|^\s|\s$/
@@ -88,6 +90,6 @@ const NEEDS_QUOTES = /[",;\t\r\n]|^\s|\s$/
 function cellText(cell: Cell): string {
   if (typeof cell !== 'string') return cell === null ? '' : `${cell}`
   const dangerous = BREAKS_OUT.test(cell) || FORMULA.test(cell.normalize('NFKC'))
-  const text = dangerous ? `'${cell}` : cell
+  const text = (dangerous ? `'${cell}` : cell).replace(INNER_FORMULA, "$1'")
   return dangerous || NEEDS_QUOTES.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }

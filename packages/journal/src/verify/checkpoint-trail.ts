@@ -24,6 +24,8 @@ export class CheckpointTrail {
   count = 0
   /** Size of the last one that fits and, where there is a key, is signed by it. */
   signedThrough = 0
+  /** Its time. */
+  signedAt: string | null = null
   /** The first checkpoint that the key did not sign, and that no later good one covers. */
   #unsigned: { readonly place: Place; count: number } | null = null
 
@@ -106,6 +108,7 @@ export class CheckpointTrail {
 
   #covered(size: number, place: Place): void {
     this.signedThrough = size
+    this.signedAt = this.#time
     if (this.#unsigned === null) return
     const { count, place: first } = this.#unsigned
     this.#unsigned = null

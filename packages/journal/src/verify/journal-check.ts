@@ -35,7 +35,7 @@ export class JournalCheck {
   #lastKind: JournalRecord['kind'] | null = null
   #stoppedAt: number | null = null
   /** Last record that was removed on purpose. */
-  #removedThrough = -1
+  readonly #removals: { readonly through: number; readonly sequence: number }[] = []
   /** Whether this segment says that a write or a sync failed. */
   troubleInSegment = false
 
@@ -112,7 +112,7 @@ export class JournalCheck {
     if (own === null)
       this.#fault('body_malformed', place, `a record of kind ${record.kind} whose members are not what they must be`)
     else if (own.kind === 'retention')
-      this.#removedThrough = Math.max(this.#removedThrough, Math.min(own.through, record.seq - 1))
+      this.#removals.push({ through: Math.min(own.through, record.seq - 1), sequence: record.seq })
     else if (own.kind === 'recovery' && own.durable > 0)
       this.#fault('durable_lost', place, `${own.durable} record(s) that were durable were gone when a writer started`)
     else if (own.kind === 'gap') {
@@ -174,9 +174,15 @@ export class JournalCheck {
       this.#fault('segment_frontier', place, 'a header whose frontier is not that of the records before')
   }
 
-  /** Whether the journal says why it does not begin at record 0. */
-  get startExplained(): boolean {
-    return this.first === 0 || this.#removedThrough >= this.first - 1
+  /**
+   * Whether the journal says why it does not begin at record 0.
+   * @param covered size of the last good checkpoint: what stands behind it anybody can have written
+   */
+  startExplained(covered: number): 'yes' | 'unsigned' | 'no' {
+    if (this.first === 0) return 'yes'
+    const fitting = this.#removals.filter(({ through }) => through >= this.first - 1)
+    if (fitting.length === 0) return 'no'
+    return fitting.some(({ sequence }) => sequence < covered) ? 'yes' : 'unsigned'
   }
 
   #fault(code: FindingCode, place: Place, message: string): void {

@@ -114,8 +114,6 @@ export class SegmentWalk {
   #cannotOpen({ name, first }: SegmentName, state: Unopened): void {
     const place = { segment: name, sequence: first, offset: null }
     if (state === 'irregular') this.#findings.add('tampered', 'segment_irregular', place, 'a segment that is no regular file')
-    else if (this.#settings.live && this.check === null)
-      this.#findings.add('note', 'segment_missing', place, 'a segment that was removed before it was read')
     else this.#findings.add('tampered', 'segment_missing', place, 'a segment that went away while others were read')
     this.check?.lose(null)
   }

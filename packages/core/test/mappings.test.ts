@@ -540,8 +540,8 @@ describe('CSV', () => {
     '−1',
     "=cmd|'/C calc'!A0",
   ])('%j is defused and quoted', (text) => {
-    expect(cell(text).startsWith("'")).toBe(true)
-    expect(cell(text).replaceAll("'", '')).toBe(text.replaceAll("'", ''))
+    expect(cell(text)).toMatch(/^'/)
+    expect(cell(text)?.replaceAll("'", '')).toBe(text.replaceAll("'", ''))
     expect(toCsvRow(testEvent({ net: { peer: null, forwarded: null, userAgent: text, callerRequestId: null } }))).toContain(
       `"${cell(text)}"`,
     )

@@ -20,7 +20,7 @@ const LONGEST_PAUSE_MILLISECONDS = 1_000
 const UNREADABLE_PAUSE_MILLISECONDS = 30_000
 
 /** Longest wait for the lock to be given up, in milliseconds: on a disk that hangs it is given up when that goes on. */
-const FREE_MILLISECONDS = 100
+const FREE_MILLISECONDS = 2_000
 
 /** Refusals that were counted are said so often, in milliseconds. */
 const SUMMARY_MILLISECONDS = 10_000

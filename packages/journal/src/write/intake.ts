@@ -227,10 +227,11 @@ export class Intake {
   }
 
   #watch(milliseconds: number): void {
-    this.#deadline = setTimeout(() => {
-      this.#deadline = null
-      setImmediate(() => this.#expire()) // what came from the disk while the event loop was busy is taken first
-    }, milliseconds)
+    const expire = () => {
+      this.#deadline = null // not before: one timer serves all
+      this.#expire()
+    }
+    this.#deadline = setTimeout(() => setImmediate(expire), milliseconds) // what came from the disk while the event loop was busy is taken first
     this.#deadline.unref()
   }
 

@@ -8,7 +8,7 @@ import type { JournalSink } from '../src/write/journal-sink.js'
 import type { Gap } from '../src/write/losses.js'
 import { FaultDisk, usedBytes } from './support/fault-disk.js'
 import { bodiesOf, decision, eventsOf, newDirectory, newJournal, outcomeOf, refusal, VERIFIER_KEY } from './support/journals.js'
-import { holdTimers, pass, settled, type Watched, watch } from './support/paces.js'
+import { filesQuiet, holdTimers, pass, settled, type Watched, watch } from './support/paces.js'
 
 const warned = vi.spyOn(process, 'emitWarning')
 beforeEach(() => {
@@ -282,6 +282,21 @@ describe('bounds', () => {
     await sink.close()
     expect(gapsOf(directory)).toEqual({ decisions: 1, outcomes: 0, refusals: 0 })
     expect(eventsOf(directory).filter(({ type }) => type === 'access.outcome')).toHaveLength(5)
+  })
+
+  test('one timer serves all deadlines, however they come', async () => {
+    const { disk, sink } = await onDisk({ whenUnavailable: 'degrade' })
+    disk.stall()
+    watch(() => sink.write(decision()))
+    const timers = vi.getTimerCount()
+    for (let times = 0; times < 20; times++) {
+      vi.advanceTimersByTime(200)
+      watch(() => sink.write(decision())) // between the timer and the turn after it
+      await filesQuiet()
+    }
+    expect(vi.getTimerCount()).toBeLessThanOrEqual(timers)
+    disk.resume()
+    await settled(() => sink.queuedRecords === 0)
   })
 
   test('bytes count too', async () => {

@@ -5,7 +5,6 @@ import { integerAt, membersOf, optional } from './config-shape.js'
 import { type AuthContext, contextOf, type TokenInfo } from './delegation/context.js'
 import type { Notice } from './delegation/decode.js'
 import type { Party, UnknownParty } from './delegation/party.js'
-import { AuthError } from './errors.js'
 import { claimRefusals } from './inspect/claim-refusals.js'
 import { delegationRefusals } from './inspect/delegation-refusals.js'
 import { type InspectedRefusal, inspectedRefusal } from './inspect/inspected-refusal.js'
@@ -13,7 +12,7 @@ import { beforeKeys, heldAgainst } from './inspect/without-keys.js'
 import type { Issuer, IssuerOptions } from './issuers/issuer.js'
 import { DEFAULT_CLOCK_TOLERANCE_SECONDS, DEFAULT_LIMITS, MAX_CLOCK_TOLERANCE_SECONDS } from './limits.js'
 import { frozen, frozenWithout, type JsonObject } from './token/json.js'
-import { parseJwt, type UnverifiedJwt } from './token/jwt.js'
+import { parseJwt } from './token/jwt.js'
 
 export type { InspectedRefusal } from './inspect/inspected-refusal.js'
 
@@ -94,7 +93,7 @@ export interface UnverifiedInspection {
 export function inspectToken(token: string, against: InspectedIssuer, options: InspectOptions): UnverifiedInspection {
   const { nowMilliseconds, toleranceSeconds } = settled(options)
   const known = typeof against === 'function' ? null : heldAgainst(against, nowMilliseconds)
-  const jwt = takenApart(token)
+  const jwt = parseJwt(token, DEFAULT_LIMITS, new Map())
   if (jwt === null) return nothingReadable()
   const unverifiedHeader = frozen(jwt.unverifiedHeader)
   const unverifiedClaims = frozen(jwt.unverifiedClaims)
@@ -140,15 +139,6 @@ function settled(options: InspectOptions): { readonly nowMilliseconds: number; r
       (value, at) => integerAt(value, at, 0, MAX_CLOCK_TOLERANCE_SECONDS),
       DEFAULT_CLOCK_TOLERANCE_SECONDS,
     ),
-  }
-}
-
-function takenApart(token: string): UnverifiedJwt | null {
-  try {
-    return parseJwt(token, DEFAULT_LIMITS, new Map())
-  } catch (error) {
-    if (error instanceof AuthError) return null
-    throw error
   }
 }
 

@@ -182,6 +182,7 @@ export function createVerifier({ issuers, cache, now, clockToleranceSeconds, lim
     const trail: Trail = { evidence: () => NO_EVIDENCE }
     const steps = (): Eventual<ProvenToken> => {
       const jwt = parseJwt(token, limits, headers)
+      if (jwt === null) throw new AuthError('token_malformed')
       trail.evidence = () => ({ ...NO_EVIDENCE, keyId: textOf(jwt.unverifiedHeader['kid']) })
       return andThen(proveSignature(jwt), (proof) => {
         const proven = proveClaims(token, jwt, proof, trail)

@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer'
-import { AuthError } from '../errors.js'
 import type { Limits } from '../limits.js'
 import { isObject, type JsonObject, parseStrictJson } from './json.js'
 
@@ -14,6 +13,9 @@ export interface UnverifiedJwt {
   readonly signature: Buffer
 }
 
+/** How long a JWT may be, in bytes of its compact form, and how deep its JSON. */
+type JwtBounds = Pick<Limits, 'tokenBytes' | 'jsonDepth'>
+
 /** Headers of tokens that were proved, as frozen objects by their exact text: all tokens of one key have the same. */
 export type ProvenHeaders = Pick<ReadonlyMap<string, JsonObject>, 'get'>
 
@@ -22,45 +24,35 @@ export type ProvenHeaders = Pick<ReadonlyMap<string, JsonObject>, 'get'>
  * claims as UTF-8 JSON objects without duplicate members. A JWE (five parts) is not accepted: decryption is no authentication
  * (RFC 8725 3.3). Header members that only a policy can judge (`alg`, `kid`, `typ`) are judged later.
  *
- * @throws {AuthError} `token_malformed`
+ * @returns `null` where the text is no such JWT
  */
-export function parseJwt(token: string, limits: Limits, headers: ProvenHeaders): UnverifiedJwt {
-  if (token.length > limits.tokenBytes) throw new AuthError('token_malformed')
+export function parseJwt(token: string, bounds: JwtBounds, headers: ProvenHeaders): UnverifiedJwt | null {
+  if (token.length > bounds.tokenBytes) return null
   const parts = token.split('.', 4)
   const [headerPart, payloadPart, signaturePart] = parts
-  if (parts.length !== 3 || !headerPart || !payloadPart || !signaturePart) throw new AuthError('token_malformed')
-  const unverifiedHeader = headers.get(headerPart) ?? parsePart(headerPart, limits)
+  if (parts.length !== 3 || !headerPart || !payloadPart || !signaturePart) return null
+  const unverifiedHeader = headers.get(headerPart) ?? parsePart(headerPart, bounds)
   // RFC 7515 4.1.11: an extension that is not understood refuses; none is understood here, `b64` (RFC 7797) included.
-  if (unverifiedHeader['crit'] !== undefined) throw new AuthError('token_malformed')
-  return {
-    unverifiedHeader,
-    headerPart,
-    unverifiedClaims: parsePart(payloadPart, limits),
-    signingInput: token.slice(0, headerPart.length + 1 + payloadPart.length),
-    signature: decodePart(signaturePart),
-  }
+  if (unverifiedHeader === null || unverifiedHeader['crit'] !== undefined) return null
+  const unverifiedClaims = parsePart(payloadPart, bounds)
+  const signature = Buffer.from(signaturePart, 'base64url')
+  if (unverifiedClaims === null || !isCanonical(signature, signaturePart)) return null
+  const signingInput = token.slice(0, headerPart.length + 1 + payloadPart.length)
+  return { unverifiedHeader, headerPart, unverifiedClaims, signingInput, signature }
 }
 
 /** Where parts are decoded that are read at once: a buffer of their own for each would keep the garbage collector busy. */
 let scratch = Buffer.allocUnsafeSlow(4096)
 
-function parsePart(part: string, limits: Limits): JsonObject {
+function parsePart(part: string, bounds: JwtBounds): JsonObject | null {
   if (part.length > scratch.length) scratch = Buffer.allocUnsafeSlow(part.length)
   const bytes = scratch.subarray(0, scratch.write(part, 'base64url'))
-  requireCanonical(bytes, part)
-  if (!isUtf8(bytes)) throw new AuthError('token_malformed')
-  const value = parseStrictJson(bytes.toString('utf8'), limits.jsonDepth)
-  if (!isObject(value)) throw new AuthError('token_malformed')
-  return value
-}
-
-function decodePart(part: string): Buffer {
-  const bytes = Buffer.from(part, 'base64url')
-  requireCanonical(bytes, part)
-  return bytes
+  if (!isCanonical(bytes, part) || !isUtf8(bytes)) return null
+  const value = parseStrictJson(bytes.toString('utf8'), bounds.jsonDepth)
+  return isObject(value) ? value : null
 }
 
 /** Node's decoder skips what it does not know and ignores trailing bits; only text that encodes back to itself is base64url. */
-function requireCanonical(bytes: Buffer, part: string): void {
-  if (bytes.toString('base64url') !== part) throw new AuthError('token_malformed')
+function isCanonical(bytes: Buffer, part: string): boolean {
+  return bytes.toString('base64url') === part
 }

@@ -1,6 +1,9 @@
 /** What an adapter for a framework is made of. Applications use an adapter, not this. */
 import { problemOf } from './challenge.js'
 import { type AuthError, ConfigError } from './errors.js'
+import { EXPOSE, exposing } from './exposed-headers.js'
+import { headerOf, type NodeResponse } from './node-http.js'
+import type { HttpAnswer } from './request-view.js'
 import type { ResourceServer } from './resource-server.js'
 
 export type { AuthContext, DelegatedContext } from './delegation/context.js'
@@ -9,7 +12,7 @@ export type { KeyControl } from './key-control.js'
 export { type FrameworkView, type NodeRequest, type NodeResponse, nodeRequestView, nodeResponseView } from './node-http.js'
 export type { ResourceServerOptions } from './options.js'
 export type { Requirement } from './policy/requirement.js'
-export type { RequestView, ResponseView } from './request-view.js'
+export type { HttpAnswer, RequestView, ResponseView } from './request-view.js'
 export {
   type AuthenticateOptions,
   createResourceServer,
@@ -19,23 +22,18 @@ export {
 export { andThen, attempt, type Eventual } from './thenable.js'
 export type { Passage } from './visit.js'
 
-/** A refusal as an HTTP answer. */
-export interface RefusalAnswer {
-  /** The HTTP status: 400, 401, 403 or 503. */
-  readonly status: number
-  /** Field names in lower case; `content-length` and `content-type` included. */
-  readonly headers: Readonly<Record<string, string>>
-  /** JSON; not sent in answer to HEAD. */
-  readonly body: string
-}
-
-/** The answer to a refused request: RFC 6750 3 challenge, RFC 9457 problem document, never cached. */
-export function refusalAnswer(error: AuthError): RefusalAnswer {
+/**
+ * The answer to a refused request: RFC 6750 3 challenge, RFC 9457 problem document, never cached.
+ * @param response where it will be sent: names of fields that scripts may read are added to those that are there already
+ */
+export function refusalAnswer(error: AuthError, response?: Pick<NodeResponse, 'getHeader'>): HttpAnswer {
   const body = JSON.stringify(problemOf(error.code))
+  const exposed = error.headers[EXPOSE]
   return {
     status: error.status,
     headers: {
       ...error.headers,
+      ...(exposed !== undefined && response && { [EXPOSE]: exposing(headerOf(response, EXPOSE), exposed.split(', ')) }),
       'content-type': 'application/problem+json',
       'content-length': String(Buffer.byteLength(body)),
     },

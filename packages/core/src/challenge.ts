@@ -25,6 +25,20 @@ export type RefusalCode =
   | 'delegation_foreign'
   | 'delegation_missing'
   | 'binding_unsupported'
+  | 'binding_required'
+  | 'sender_mismatch'
+  | 'proof_missing'
+  | 'proof_malformed'
+  | 'proof_algorithm_refused'
+  | 'proof_key_refused'
+  | 'proof_signature_invalid'
+  | 'proof_method_mismatch'
+  | 'proof_target_mismatch'
+  | 'proof_token_mismatch'
+  | 'proof_expired'
+  | 'proof_not_yet_valid'
+  | 'proof_nonce_required'
+  | 'proof_replayed'
   | 'scope_insufficient'
   | 'actor_unauthorized'
   | 'scope_not_delegated'
@@ -38,6 +52,7 @@ export type RefusalCode =
   | 'issuer_unavailable'
   | 'rule_unavailable'
   | 'audit_unavailable'
+  | 'replay_unavailable'
 
 /** The problem document (RFC 9457) of a refusal. */
 export interface Problem {
@@ -63,6 +78,7 @@ interface Answer {
 const row = (status: Answer['status'], error: Answer['error'], detail: string): Answer => ({ status, error, detail })
 
 const invalidToken = (detail: string): Answer => row(401, 'invalid_token', detail)
+const invalidProof = (detail: string): Answer => row(401, 'invalid_dpop_proof', detail)
 const notThisActor = (detail: string): Answer => row(403, 'actor_unauthorized', detail)
 const ourTrouble = (detail: string): Answer => row(503, undefined, detail)
 
@@ -87,6 +103,20 @@ const ANSWERS: Readonly<Record<RefusalCode, Answer>> = {
   delegation_foreign: invalidToken('The token carries a delegation claim that is not read for its issuer'),
   delegation_missing: invalidToken('The token does not say who acts'),
   binding_unsupported: invalidToken('The token is bound to its sender in a way that is not supported here'),
+  binding_required: invalidToken('The token has to be bound to its sender'),
+  sender_mismatch: invalidToken('The token is bound to another sender than this one'),
+  proof_missing: invalidProof('A proof of possession is required'),
+  proof_malformed: invalidProof('The proof of possession is not well-formed'),
+  proof_algorithm_refused: invalidProof('The signature algorithm of the proof is not accepted'),
+  proof_key_refused: invalidProof('The key of the proof is not an acceptable public key'),
+  proof_signature_invalid: invalidProof('The signature of the proof does not hold'),
+  proof_method_mismatch: invalidProof('The proof was made for another method'),
+  proof_target_mismatch: invalidProof('The proof was made for another URI'),
+  proof_token_mismatch: invalidProof('The proof was made for another token'),
+  proof_expired: invalidProof('The proof is too old'),
+  proof_not_yet_valid: invalidProof('The proof is not valid yet'),
+  proof_nonce_required: row(401, 'use_dpop_nonce', 'The proof needs the nonce of this answer'),
+  proof_replayed: invalidProof('The proof was used before'),
   scope_insufficient: row(403, 'insufficient_scope', 'The token does not have the scopes that this request needs'),
   actor_unauthorized: notThisActor('The actor is not authorized to act for this subject'),
   scope_not_delegated: notThisActor('The scopes that this request needs are not delegated to the actor'),
@@ -100,6 +130,7 @@ const ANSWERS: Readonly<Record<RefusalCode, Answer>> = {
   issuer_unavailable: ourTrouble('The issuer of the token cannot be looked up at the moment'),
   rule_unavailable: ourTrouble('The rule for this request cannot be evaluated at the moment'),
   audit_unavailable: ourTrouble('The request cannot be recorded at the moment'),
+  replay_unavailable: ourTrouble('Whether the proof was used before cannot be said at the moment'),
 }
 
 const TITLES: Readonly<Record<Answer['status'], string>> = {
@@ -131,14 +162,57 @@ export function problemOf(code: RefusalCode): Problem {
 /** What RFC 6749 3.3 allows in a scope: only such scopes can stand in a quoted challenge parameter unescaped. */
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
 
+/** The schemes with which a token can be presented (RFC 6750 2.1, RFC 9449 7.1). */
+export type Scheme = 'Bearer' | 'DPoP'
+
+/** What a server tells in its challenges beside the reason: the same for all of them. */
+export interface ChallengeOffer {
+  /** Tokens that are not bound to a key can be presented. */
+  readonly bearer: boolean
+  /** Accepted algorithms of proofs; `null`: the scheme `DPoP` is not offered. */
+  readonly dpopAlgorithms: readonly string[] | null
+  /** Where the metadata of the protected resource is (RFC 9728 5.1); `null`: it is not published. */
+  readonly resourceMetadata: string | null
+}
+
+/** The scheme `Bearer`, and nothing else. */
+export const BEARER_ONLY: ChallengeOffer = Object.freeze({ bearer: true, dpopAlgorithms: null, resourceMetadata: null })
+
+/** Errors that only a proof has (RFC 9449 7.1, 8.2). */
+const ABOUT_PROOFS: ReadonlySet<string> = new Set(['invalid_dpop_proof', 'use_dpop_nonce'])
+
 /**
- * The `WWW-Authenticate` value of a refusal, or `null` where there is none.
+ * The `WWW-Authenticate` value of a refusal, or `null` where there is none. The error stands in the challenge of the scheme that it
+ * is about; where that is `Bearer` and the answer is 401, the scheme `DPoP` is offered beside it (RFC 9449 7.2).
  * @param scopes the scopes that the route asks for, from the application's own configuration, never from a token
+ * @param presented the scheme with which the token came
  */
-export function challengeOf(code: RefusalCode, scopes: readonly string[]): string | null {
-  const { error, detail } = ANSWERS[code]
+export function challengeOf(
+  code: RefusalCode,
+  scopes: readonly string[],
+  offer: ChallengeOffer = BEARER_ONLY,
+  presented: Scheme = 'Bearer',
+): string | null {
+  const { error, detail, status } = ANSWERS[code]
   if (error === undefined) return null
-  if (error === null) return 'Bearer'
-  const scope = scopes.length > 0 && scopes.every((word) => SCOPE_TOKEN.test(word)) ? `, scope="${scopes.join(' ')}"` : ''
-  return `Bearer error="${error}", error_description="${detail}"${scope}`
+  if (error === null) return [offer.bearer ? challenge('Bearer', [], offer) : [], dpopOffer(offer)].flat().join(', ')
+  const scope = scopes.length > 0 && scopes.every((word) => SCOPE_TOKEN.test(word)) ? [`scope="${scopes.join(' ')}"`] : []
+  const params = [`error="${error}"`, `error_description="${detail}"`, ...scope]
+  const aboutDpop = ABOUT_PROOFS.has(error) || (offer.dpopAlgorithms !== null && (presented === 'DPoP' || !offer.bearer))
+  if (aboutDpop) return challenge('DPoP', params, offer)
+  return [challenge('Bearer', params, offer), ...(status === 401 ? dpopOffer(offer) : [])].join(', ')
+}
+
+function dpopOffer(offer: ChallengeOffer): readonly string[] {
+  return offer.dpopAlgorithms === null ? [] : [challenge('DPoP', [], offer)]
+}
+
+/** One challenge (RFC 9110 11.6.1). */
+function challenge(scheme: Scheme, params: readonly string[], { dpopAlgorithms, resourceMetadata }: ChallengeOffer): string {
+  const all = [
+    ...params,
+    ...(scheme === 'DPoP' && dpopAlgorithms !== null ? [`algs="${dpopAlgorithms.join(' ')}"`] : []),
+    ...(resourceMetadata === null ? [] : [`resource_metadata="${resourceMetadata}"`]),
+  ]
+  return all.length === 0 ? scheme : `${scheme} ${all.join(', ')}`
 }

@@ -1,4 +1,5 @@
-import { challengeOf, detailOf, type RefusalCode, statusOf } from './challenge.js'
+import { type ChallengeOffer, challengeOf, detailOf, type RefusalCode, type Scheme, statusOf } from './challenge.js'
+import { EXPOSE, exposing } from './exposed-headers.js'
 
 /** What a refusal says beside its code. Nothing in it comes from a request. */
 export interface RefusalDetails {
@@ -8,6 +9,12 @@ export interface RefusalDetails {
   readonly retryAfterSeconds?: number
   /** Our own error, with a fixed text; never a library's. */
   readonly cause?: Error
+  /** What the server offers in its challenges; default: the scheme `Bearer` alone. */
+  readonly offer?: ChallengeOffer
+  /** The scheme with which the token came. Default `Bearer`. */
+  readonly scheme?: Scheme
+  /** A nonce for the client's next proof (RFC 9449 8.2). */
+  readonly nonce?: string
 }
 
 /**
@@ -27,16 +34,29 @@ export class AuthError extends Error {
   readonly headers: Readonly<Record<string, string>>
   /** The message may be shown to the caller: it is a fixed text. */
   readonly expose = true
+  readonly #details: RefusalDetails
 
   constructor(code: RefusalCode, details: RefusalDetails = {}) {
     super(detailOf(code), details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code
     this.status = statusOf(code)
-    this.challenge = challengeOf(code, details.scopes ?? [])
+    this.#details = details
+    this.challenge = challengeOf(code, details.scopes ?? [], details.offer, details.scheme)
     const headers: Record<string, string> = { 'cache-control': 'no-store' }
     if (this.challenge !== null) headers['www-authenticate'] = this.challenge
     if (details.retryAfterSeconds !== undefined) headers['retry-after'] = String(details.retryAfterSeconds)
+    if (details.nonce !== undefined) headers['dpop-nonce'] = details.nonce
+    const unreadable = [
+      ...(this.challenge === null ? [] : ['WWW-Authenticate']),
+      ...(details.nonce === undefined ? [] : ['DPoP-Nonce']),
+    ]
+    if (details.offer !== undefined && unreadable.length > 0) headers[EXPOSE] = exposing(null, unreadable)
     this.headers = Object.freeze(headers)
+  }
+
+  /** The same refusal, as a server tells it. For adapters and the server itself. */
+  toldBy(offer: ChallengeOffer, scheme: Scheme, nonce: string | null): AuthError {
+    return new AuthError(this.code, { ...this.#details, offer, scheme, ...(nonce !== null && { nonce }) })
   }
 }
 

@@ -2,6 +2,11 @@
 export { type DeliveryRecord, type DeliverySinkOptions, type DeliveryTarget, deliverySink } from './audit/delivery.js'
 export type { AuditEvent, AuditParty, AuditResult, AuditStage } from './audit/event.js'
 export { type AuditSink, bestEffort, type IterableSink, type IterableSinkOptions, iterableSink } from './audit/sink.js'
+export type { DpopOptions, MtlsOptions } from './binding/binding-options.js'
+export type { BindingMode } from './binding/binding-policy.js'
+export type { CertificateForm, CertificateHeader } from './binding/client-certificate.js'
+export type { DpopNonceOptions } from './binding/dpop-nonce.js'
+export type { ProofUse, ReplayMemory } from './binding/replay-memory.js'
 export { type Problem, REFUSAL_CODES, type RefusalCode } from './challenge.js'
 export {
   type AuthContext,
@@ -23,12 +28,13 @@ export type { KeyControl } from './key-control.js'
 export type { Fetch } from './keys/fetch-json.js'
 export type { JwkSet } from './keys/static-key-set.js'
 export { DEFAULT_LIMITS, type Limits } from './limits.js'
+export type { MetadataOptions } from './metadata.js'
 export type { AuditOptions, DiscoveryOptions, ResourceServerOptions } from './options.js'
 export type { Hook } from './policy/hook.js'
 export type { PartyMatcher } from './policy/matcher.js'
 export type { PartyRequirement, Requirement } from './policy/requirement.js'
 export type { DelegationRule } from './policy/rule.js'
-export type { RequestView } from './request-view.js'
+export type { HttpAnswer, RequestView } from './request-view.js'
 export { type AuthenticateOptions, createResourceServer, type ResourceServer } from './resource-server.js'
 export type {
   AuditFailureMessage,

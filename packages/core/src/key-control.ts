@@ -1,5 +1,5 @@
 import { stringAt } from './config-shape.js'
-import { ConfigError } from './errors.js'
+import { AuthError, ConfigError } from './errors.js'
 import type { IssuerKeyState } from './issuers/registry.js'
 import type { Settings } from './options.js'
 import type { Verifier } from './verifier.js'
@@ -26,12 +26,21 @@ export interface KeyControl {
 
 /** What a server offers about its issuers' keys; `ready` is told of in `ResourceServer`. */
 export function createKeyControl(
-  { issuers, knownIssuers, limits }: Pick<Settings, 'issuers' | 'knownIssuers' | 'limits'>,
+  { issuers, knownIssuers, limits, dpop }: Pick<Settings, 'issuers' | 'knownIssuers' | 'limits' | 'dpop'>,
   verifier: Pick<Verifier, 'forget'>,
 ): { readonly ready: () => Promise<void>; readonly keys: KeyControl } {
   async function ready(): Promise<void> {
+    await replayReady()
     if (knownIssuers.names === null) return // one tenant's trouble is not the API's
     await Promise.all([...issuers.known()].map(async ({ keys }) => keys.within(limits.keysStaleSeconds)))
+  }
+
+  async function replayReady(): Promise<void> {
+    try {
+      await dpop?.replay.ready?.()
+    } catch {
+      throw new AuthError('replay_unavailable', { retryAfterSeconds: limits.retryAfterSeconds })
+    }
   }
 
   const keys: KeyControl = {

@@ -59,6 +59,16 @@ export interface Limits {
   readonly unknownIssuers: number
   /** How long an `iss` is remembered as unknown, in seconds: so long a new tenant can wait. */
   readonly unknownIssuerSeconds: number
+  /** Longest proof of possession, in bytes of its compact form: a large RSA key and its signature fit. */
+  readonly proofBytes: number
+  /** How long after its `iat` a proof of possession is accepted, in seconds (RFC 9449 11.1: a short time); so long its use is remembered. */
+  readonly proofSeconds: number
+  /** How long a nonce for proofs is accepted, in seconds; clients are given the next one after half of it. */
+  readonly nonceSeconds: number
+  /** How long a shared memory of used proofs may take to answer, in milliseconds; then 503. */
+  readonly replayMilliseconds: number
+  /** Most uses of proofs that a single process remembers; then 503. Each takes some 150 bytes. */
+  readonly replayEntries: number
   /** What a caller is told to wait when our side is in trouble (`Retry-After`), in seconds. */
   readonly retryAfterSeconds: number
 }
@@ -93,6 +103,11 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   issuerLookupMilliseconds: 2000,
   unknownIssuers: 1000,
   unknownIssuerSeconds: 60,
+  proofBytes: 8 * 1024,
+  proofSeconds: 60,
+  nonceSeconds: 300,
+  replayMilliseconds: 500,
+  replayEntries: 250_000,
   retryAfterSeconds: 5,
 })
 
@@ -119,6 +134,9 @@ export const LONGEST_TIMER_MILLISECONDS: number = 2 ** 31 - 1
 
 /** Most different headers of proven tokens that are kept; an issuer has one for each key, and a stranger none. */
 export const MAX_PROVEN_HEADERS = 1024
+
+/** Most clients' keys that are kept ready for their next proof. */
+export const MAX_PROOF_KEYS = 1024
 
 /** Most different scope texts that are kept; clients ask for the same again and again. */
 export const MAX_SCOPE_TEXTS = 256

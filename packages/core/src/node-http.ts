@@ -14,10 +14,17 @@ export interface NodeRequest {
   /** Names and values by turns, every field line as received. */
   readonly rawHeaders: readonly string[]
   /** Where the peer's address stands. */
-  readonly socket?: { readonly remoteAddress?: string | undefined } | null
+  readonly socket?: NodeSocket | null
 }
 
-/** The parts of Node's response that are read. */
+/** The parts of Node's socket that are read. */
+interface NodeSocket {
+  readonly remoteAddress?: string | undefined
+  /** TLS sockets have it. */
+  getPeerX509Certificate?(): { readonly raw: Uint8Array } | undefined
+}
+
+/** The parts of Node's response that are used. */
 export interface NodeResponse {
   /** The status that was, or would be, sent. */
   readonly statusCode: number
@@ -27,6 +34,12 @@ export interface NodeResponse {
   readonly writableEnded: boolean
   /** Its connection or stream is gone. */
   readonly destroyed?: boolean
+  /** Too late for a header field. */
+  readonly headersSent: boolean
+  /** A header field that is set already. */
+  getHeader(name: string): number | string | readonly string[] | undefined
+  /** Sets a header field. */
+  setHeader(name: string, value: string): unknown
   /** Node's own events. */
   once(event: 'finish' | 'close', listener: () => void): unknown
   /** The stream of an HTTP/2 response. */
@@ -102,6 +115,10 @@ class NodeRequestView<R> implements RequestView {
     return typeof value === 'string' ? value : (value?.join(', ') ?? null)
   }
 
+  get clientCertificate(): Uint8Array | null {
+    return this.#request.socket?.getPeerX509Certificate?.()?.raw ?? null
+  }
+
   get raw(): unknown {
     return this.#framework.raw
   }
@@ -118,23 +135,40 @@ export function nodeResponseView(response: NodeResponse): ResponseView {
   return stream === undefined ? new Http1ResponseView(response) : new Http2ResponseView(response, stream)
 }
 
-class Http1ResponseView implements ResponseView {
-  readonly #response: NodeResponse
+/** What responses of both protocols have in common. */
+class NodeResponseFields {
+  protected readonly response: NodeResponse
 
   constructor(response: NodeResponse) {
-    this.#response = response
+    this.response = response
   }
 
   get status(): number {
-    return this.#response.statusCode
+    return this.response.statusCode
   }
 
+  header(name: string): string | null {
+    return headerOf(this.response, name)
+  }
+
+  setHeader(name: string, value: string): void {
+    if (!this.response.headersSent) this.response.setHeader(name, value)
+  }
+}
+
+/** A header field of a response, several lines joined; `null` where it is not set. */
+export function headerOf(response: Pick<NodeResponse, 'getHeader'>, name: string): string | null {
+  const value = response.getHeader(name)
+  return value === undefined ? null : typeof value === 'object' ? value.join(', ') : String(value)
+}
+
+class Http1ResponseView extends NodeResponseFields implements ResponseView {
   get ended(): boolean {
-    return this.#response.writableFinished || this.#response.destroyed === true
+    return this.response.writableFinished || this.response.destroyed === true
   }
 
   onEnd(listener: (finished: boolean) => void): void {
-    const response = this.#response
+    const { response } = this
     let told = false
     const tell = (finished: boolean) => {
       if (told) return
@@ -150,17 +184,12 @@ class Http1ResponseView implements ResponseView {
  * The compatibility API of HTTP/2 tells `finish` for aborted responses too, and calls an answer to HEAD finished before it
  * has begun: only the stream knows.
  */
-class Http2ResponseView implements ResponseView {
-  readonly #response: NodeResponse
+class Http2ResponseView extends NodeResponseFields implements ResponseView {
   readonly #stream: NodeHttp2Stream
 
   constructor(response: NodeResponse, stream: NodeHttp2Stream) {
-    this.#response = response
+    super(response)
     this.#stream = stream
-  }
-
-  get status(): number {
-    return this.#response.statusCode
   }
 
   get ended(): boolean {
@@ -168,7 +197,7 @@ class Http2ResponseView implements ResponseView {
   }
 
   onEnd(listener: (finished: boolean) => void): void {
-    this.#stream.once('close', () => listener(this.#response.writableEnded && (this.#stream.rstCode ?? 0) === 0))
+    this.#stream.once('close', () => listener(this.response.writableEnded && (this.#stream.rstCode ?? 0) === 0))
   }
 }
 

@@ -1,10 +1,15 @@
 import type { AuditSettings, RecordPolicy } from './audit/recorder.js'
 import { type AuditSink, sinkAt } from './audit/sink.js'
+import { type CompiledBinder, compileBinder } from './binding/bind.js'
+import { type DpopOptions, type MtlsOptions, resolveBindings } from './binding/binding-options.js'
+import type { BindingPolicy } from './binding/binding-policy.js'
+import { createDpopJudge, type DpopSettings } from './binding/dpop.js'
+import { BEARER_ONLY, type ChallengeOffer } from './challenge.js'
 import { booleanAt, functionAt, integerAt, listAt, type Members, membersOf, optional, stringAt, wordAt } from './config-shape.js'
 import { ConfigError } from './errors.js'
 import { type Issuer, type IssuerEnvironment, type IssuerOptions, resolveIssuer } from './issuers/issuer.js'
 import { AskedIssuers, type IssuerLookup, type IssuerRegistry, ListedIssuers } from './issuers/registry.js'
-import type { Fetch } from './keys/fetch-json.js'
+import { type Fetch, isFetchable } from './keys/fetch-json.js'
 import { publicAddressesOnly } from './keys/private-address.js'
 import {
   DEFAULT_AUDIT_TIMEOUT_MILLISECONDS,
@@ -17,6 +22,7 @@ import {
   MAX_CACHE_ENTRIES,
   MAX_CLOCK_TOLERANCE_SECONDS,
 } from './limits.js'
+import { type MetadataOptions, type ResourceMetadata, resolveMetadata } from './metadata.js'
 import { createDecider, type Decide } from './policy/decide.js'
 import { compileRules, type DelegationRule, type KnownIssuers } from './policy/rule.js'
 import type { CredentialsSource } from './token/credentials.js'
@@ -67,6 +73,19 @@ export interface ResourceServerOptions {
   readonly contextProperty?: string
   /** How far clocks may differ, in seconds; 0 to 300. Default 5. */
   readonly clockToleranceSeconds?: number
+  /**
+   * What clients call this API by: origins, such as `https://api.example.com`. Proofs of possession are made for one of them; `Host` and
+   * forwarded fields only select among several.
+   */
+  readonly publicOrigins?: string | readonly string[]
+  /** Addresses and networks of proxies, such as `10.0.0.0/8`, whose word about a client's certificate and the forwarded host is taken. Default: nobody's. */
+  readonly trustedProxies?: readonly string[]
+  /** How proofs of possession are judged; needed where an issuer's `dpop` is not `off`. */
+  readonly dpop?: DpopOptions
+  /** Where client certificates are found. Default: the TLS connection. */
+  readonly mtls?: MtlsOptions
+  /** What the API says about itself at `/.well-known/oauth-protected-resource` (RFC 9728); challenges then name that place. */
+  readonly metadata?: MetadataOptions
   /** Bounds to change; the rest keep their defaults. */
   readonly limits?: Partial<Limits>
   /** Bounds of the verified-token cache; `false`: none. */
@@ -93,6 +112,11 @@ const MEMBERS = [
   'refusals',
   'contextProperty',
   'clockToleranceSeconds',
+  'publicOrigins',
+  'trustedProxies',
+  'dpop',
+  'mtls',
+  'metadata',
   'limits',
   'cache',
   'warmUp',
@@ -110,6 +134,14 @@ export interface Settings {
   readonly mode: 'enforce' | 'report'
   readonly audit: AuditSettings
   readonly credentialsFrom: CredentialsSource | null
+  /** Whether a call comes from the sender that its token is bound to. */
+  readonly binder: CompiledBinder
+  /** What proofs are judged by; `null`: none are. */
+  readonly dpop: DpopSettings | null
+  /** What challenges tell beside the reason; `null`: nothing. */
+  readonly offer: ChallengeOffer | null
+  /** `null`: none is published. */
+  readonly metadata: ResourceMetadata | null
   readonly refusals: 'respond' | 'forward'
   readonly contextProperty: string
   readonly clockToleranceSeconds: number
@@ -126,9 +158,31 @@ export function resolveOptions(options: unknown): Settings {
   const limits = optional(members, 'limits', where, limitsAt, DEFAULT_LIMITS)
   const now = optional(members, 'now', where, functionAt<() => number>, Date.now)
   const fetch = optional(members, 'fetch', where, functionAt<Fetch>, globalThis.fetch)
+  const clockToleranceSeconds = optional(members, 'clockToleranceSeconds', where, toleranceAt, DEFAULT_CLOCK_TOLERANCE_SECONDS)
+  const bindings = resolveBindings(members, where, { limits, now, toleranceSeconds: clockToleranceSeconds })
 
   const allowPrivate = optional(members, 'discovery', where, allowPrivateAt, null)
-  const { issuers, knownIssuers } = resolveIssuers(members['issuers'], { limits, now, fetch, random: Math.random }, allowPrivate)
+  const environment = { limits, now, fetch, random: Math.random, dpopLacks: bindings.dpopLacks }
+  const { issuers, knownIssuers, policies } = resolveIssuers(members['issuers'], environment, allowPrivate)
+  const dpop = policies === null || policies.some((policy) => policy.dpop !== 'off') ? bindings.dpop : null
+  const mtls = policies === null || policies.some((policy) => policy.mtls !== 'off')
+  const dpopAlgorithms = dpop === null ? null : [...dpop.algorithms]
+  const dpopRequired = policies?.every((policy) => policy.dpop === 'require') ?? false
+  const metadata = optional(
+    members,
+    'metadata',
+    where,
+    (value) => {
+      const authorizationServers = [...(knownIssuers.names ?? [])].filter(isFetchable)
+      return resolveMetadata(value, 'metadata', {
+        authorizationServers,
+        dpopAlgorithms,
+        dpopRequired,
+        mtls: policies !== null && mtls,
+      })
+    },
+    null,
+  )
   const rules = optional(members, 'delegation', where, (value) => compileRules(value, knownIssuers), [])
   const mode = optional(members, 'mode', where, (value, at) => wordAt(value, at, ['enforce', 'report']), 'enforce' as const)
   return Object.freeze({
@@ -140,13 +194,11 @@ export function resolveOptions(options: unknown): Settings {
     credentialsFrom: optional(members, 'credentials', where, credentialsAt, null),
     refusals: optional(members, 'refusals', where, (value, at) => wordAt(value, at, ['respond', 'forward']), 'respond' as const),
     contextProperty: optional(members, 'contextProperty', where, propertyAt, 'auth'),
-    clockToleranceSeconds: optional(
-      members,
-      'clockToleranceSeconds',
-      where,
-      (value, at) => integerAt(value, at, 0, MAX_CLOCK_TOLERANCE_SECONDS),
-      DEFAULT_CLOCK_TOLERANCE_SECONDS,
-    ),
+    binder: compileBinder({ dpop: dpop && createDpopJudge(dpop), certificate: mtls ? bindings.certificate : null }),
+    dpop,
+    offer: dpop === null && metadata === null ? null : offerOf(dpopAlgorithms, dpopRequired, metadata),
+    metadata,
+    clockToleranceSeconds,
     limits,
     cache: optional(members, 'cache', where, cacheAt, { maxEntries: DEFAULT_CACHE_ENTRIES, maxBytes: DEFAULT_CACHE_BYTES }),
     warmUp: optional(members, 'warmUp', where, booleanAt, false),
@@ -154,30 +206,49 @@ export function resolveOptions(options: unknown): Settings {
   })
 }
 
+function offerOf(
+  dpopAlgorithms: readonly string[] | null,
+  dpopRequired: boolean,
+  metadata: ResourceMetadata | null,
+): ChallengeOffer {
+  return Object.freeze({ ...BEARER_ONLY, bearer: !dpopRequired, dpopAlgorithms, resourceMetadata: metadata?.url ?? null })
+}
+
+function toleranceAt(value: unknown, where: string): number {
+  return integerAt(value, where, 0, MAX_CLOCK_TOLERANCE_SECONDS)
+}
+
 type Environment = Omit<IssuerEnvironment, 'keepFresh' | 'screen'>
 
-/** @param allowPrivate `null`: not said */
+/**
+ * @param allowPrivate `null`: not said
+ * @returns `policies`: `null` where they are not known yet
+ */
 function resolveIssuers(
   value: unknown,
   common: Environment,
   allowPrivate: boolean | null,
-): { readonly issuers: IssuerRegistry; readonly knownIssuers: KnownIssuers } {
+): { readonly issuers: IssuerRegistry; readonly knownIssuers: KnownIssuers; readonly policies: readonly BindingPolicy[] | null } {
   if (typeof value === 'function') {
     const environment = { ...common, keepFresh: false, screen: allowPrivate ? null : publicAddressesOnly() }
     return {
       issuers: new AskedIssuers(functionAt<IssuerLookup>(value, 'issuers'), environment),
-      knownIssuers: { names: null, several: true, scopesAreWords: true },
+      knownIssuers: { names: null, several: true, scopesAreWords: true, offersDpop: common.dpopLacks === null },
+      policies: null,
     }
   }
   if (allowPrivate !== null) throw new ConfigError('discovery is for issuers as a function: leave it out beside a list')
   const issuers = listIssuers(value, { ...common, keepFresh: true, screen: null })
+  const policies = [...issuers.values()].map(({ binding }) => binding)
   return {
     issuers: new ListedIssuers(issuers),
     knownIssuers: {
       names: new Set(issuers.keys()),
       several: issuers.size > 1,
       scopesAreWords: [...issuers.values()].every(writesWords),
+      offersDpop: policies.some(({ dpop }) => dpop !== 'off'),
     },
+    policies,
   }
 }
 
@@ -253,7 +324,12 @@ function credentialsAt(value: unknown, where: string): CredentialsSource {
 }
 
 /** Limits that say how many entries a memory has room for from the start. */
-const ROOMS: ReadonlySet<string> = new Set(['issuers', 'unknownIssuers', 'unknownKeys'] satisfies (keyof Limits)[])
+const ROOMS: ReadonlySet<string> = new Set([
+  'issuers',
+  'unknownIssuers',
+  'unknownKeys',
+  'replayEntries',
+] satisfies (keyof Limits)[])
 
 /** Pairs of limits of which the first must not be greater than the second. */
 const IN_ORDER: readonly (readonly [keyof Limits, keyof Limits])[] = [

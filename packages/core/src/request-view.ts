@@ -16,8 +16,20 @@ export interface RequestView {
   header(name: string): string | null
   /** Address of the socket's peer: a proxy's, if one stands before the API. `null` where unknown. */
   readonly peer: string | null
+  /** The client certificate of the TLS connection to this server (RFC 8705 3), in DER; `null` where it has none. Whether somebody vouches for it is not looked at. */
+  readonly clientCertificate: Uint8Array | null
   /** The framework's own object (Express's request, Koa's context), for hooks that need more. */
   readonly raw: unknown
+}
+
+/** An HTTP answer, whole. */
+export interface HttpAnswer {
+  /** The HTTP status. */
+  readonly status: number
+  /** Field names in lower case; those of the content included. */
+  readonly headers: Readonly<Record<string, string>>
+  /** A text; not sent in answer to HEAD. */
+  readonly body: string
 }
 
 /** What the core sees of a response. */
@@ -26,6 +38,10 @@ export interface ResponseView {
   readonly status: number
   /** Whether the response has been finished, or its connection closed. */
   readonly ended: boolean
+  /** A header field that is set already; `null` where it is not. */
+  header(name: string): string | null
+  /** Sets a header field. Does nothing where the headers have been sent. */
+  setHeader(name: string, value: string): void
   /** Calls the listener exactly once: `true` when the response was handed over whole, `false` when the connection closed before. */
   onEnd(listener: (finished: boolean) => void): void
 }

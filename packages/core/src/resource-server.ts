@@ -1,19 +1,27 @@
 import type { AuditResult } from './audit/event.js'
 import { createRecorder } from './audit/recorder.js'
-import type { RefusalCode } from './challenge.js'
+import type { Presentation } from './binding/bind.js'
+import { type RefusalCode, type Scheme, statusOf } from './challenge.js'
 import { booleanAt, membersOf, optional } from './config-shape.js'
 import { type AuthContext, admitted, type DelegatedContext, isDelegated } from './delegation/context.js'
 import { ApplicationError, AuthError, ConfigError } from './errors.js'
 import { createKeyControl, type KeyControl } from './key-control.js'
 import { createMarks } from './marks.js'
+import { metadataAnswer } from './metadata.js'
 import { type ResourceServerOptions, resolveOptions } from './options.js'
 import { admitsMethod } from './policy/decide.js'
 import { askHook } from './policy/hook.js'
-import { type CompiledRequirement, compileRequirement, judgeRequirement, type Requirement } from './policy/requirement.js'
-import type { RequestView, ResponseView } from './request-view.js'
+import {
+  type CompiledRequirement,
+  compileRequirement,
+  judgeDpop,
+  judgeRequirement,
+  type Requirement,
+} from './policy/requirement.js'
+import type { HttpAnswer, RequestView, ResponseView } from './request-view.js'
 import { delegatedChannel, refusalChannel, verificationChannel } from './telemetry.js'
 import { andThen, attempt, type Eventual, orRejected } from './thenable.js'
-import { isBearerToken, readCredentials } from './token/credentials.js'
+import { type Credentials, isBearerToken, readCredentials } from './token/credentials.js'
 import { VerifiedCache } from './token/verified-cache.js'
 import { createVerifier, isRefused, type ProvenToken, type RefusedToken } from './verifier.js'
 import { createVisit, createVisitLog, type Passage, type RefusalRecord, type RefusalStage, type Visit } from './visit.js'
@@ -61,7 +69,9 @@ export interface ResourceServer {
   ready(): Promise<void>
   /** The keys of the issuers: for emergencies, and for people who look. */
   readonly keys: KeyControl
-  /** Flushes and closes the sinks, and waits for them without a limit of its own; tells of lost events not yet told. Stops timers. */
+  /** What the API says about itself (RFC 9728), for whoever asks for it. Throws {@link ConfigError} where the option `metadata` is not given. */
+  metadata(): (request: RequestView) => HttpAnswer | null
+  /** Flushes and closes the sinks, and waits for them without a limit of its own; tells of lost events not yet told. Then closes the memory of used proofs. Stops timers. */
   close(): Promise<void>
   /** Whether an adapter answers refusals itself, or hands them to its framework. */
   readonly refusals: 'respond' | 'forward'
@@ -77,7 +87,7 @@ export interface ResourceServer {
  */
 export function createResourceServer(options: ResourceServerOptions): ResourceServer {
   const settings = resolveOptions(options)
-  const { limits, now, issuers } = settings
+  const { limits, now, issuers, binder, offer } = settings
   const cache =
     settings.cache === null ? null : new VerifiedCache<ProvenToken>(settings.cache.maxEntries, settings.cache.maxBytes)
   const verifier = createVerifier({ ...settings, cache })
@@ -94,20 +104,22 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
   /** A request's way up to its handler; the picture in `docs/architecture.md`. */
   function admit(visit: Visit, response: ResponseView, anonymousToo: boolean): Eventual<Passage> {
     const note: Note = (stage, error, details) => log.refused(visit, stage, error, details)
-    const token = readToken(visit, note)
-    if (token === null) return admitAnonymous(visit, anonymousToo)
+    const credentials = readToken(visit, note)
+    if (credentials === null) return admitAnonymous(visit, anonymousToo)
+    const { token, scheme } = credentials
+    visit.scheme = scheme
     const recalled = verifier.recall(token)
     if (recalled === undefined) checkShape(token, note)
     return andThen(verify(token, recalled, note), (proven) => {
       visit.proven = proven
-      bind(proven, note)
-      return andThen(applyRules(visit, proven), () => record(visit, response))
+      const bound = bind(proven, scheme, { request: visit.view, response }, note)
+      return andThen(bound, () => andThen(applyRules(visit, proven), () => record(visit, response)))
     })
   }
 
-  function readToken({ view }: Visit, note: Note): string | null {
+  function readToken({ view }: Visit, note: Note): Credentials | null {
     try {
-      return readCredentials(view, settings.credentialsFrom)
+      return readCredentials(view, settings.credentialsFrom, settings.dpop !== null)
     } catch (error) {
       throw error instanceof AuthError ? refuse(note, 'credentials', error) : new ApplicationError(error)
     }
@@ -149,9 +161,12 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     })
   }
 
-  /** A token that is bound to its sender (RFC 7800 3.1) must not pass as a bearer token: no proof of possession is checked yet. */
-  function bind({ bound, context }: ProvenToken, note: Note): void {
-    if (bound) throw refuse(note, 'bind', new AuthError('binding_unsupported'), { context })
+  /** A token that is bound to its sender (RFC 7800 3.1) is presented by that sender. Asked for each request, also on a cache hit. */
+  function bind(proven: ProvenToken, scheme: Scheme, exchange: Presentation['exchange'], note: Note): Eventual<void> {
+    const { token, confirmation, issuer, context } = proven
+    return andThen(binder.bind({ token, scheme, confirmation, policy: issuer.binding, exchange }), (refusal) => {
+      if (refusal !== null) throw refuse(note, 'bind', errorOf(refusal), { context })
+    })
   }
 
   /** Direct calls need no rule. In `report` mode a refusal made by the rules becomes a note, and the call goes on. */
@@ -217,7 +232,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
 
   /** Why a requirement refuses a visit, or `null`. In `report` mode what a rule's limits refuse is recorded, and relaxed. */
   function judge(visit: Visit, context: AuthContext, requirement: CompiledRequirement): Eventual<RefusalCode | null> {
-    const refusal = judgeMethod(visit) ?? judgeRequirement(requirement, context)
+    const refusal = judgeDpop(requirement, isBoundToKey(visit)) ?? judgeMethod(visit) ?? judgeRequirement(requirement, context)
     if (refusal === null) return askCheck(visit, context, requirement)
     if (settings.mode !== 'report' || !MADE_BY_RULES.has(refusal) || !isDelegated(context)) return refusal
     return andThen(relax(visit, context, refusal), (relaxed) =>
@@ -257,8 +272,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
   }
 
   function errorOf(code: RefusalCode, scopes: readonly string[] = []): AuthError {
-    const ourTrouble = code === 'rule_unavailable' || code === 'audit_unavailable'
-    return new AuthError(code, { scopes, ...(ourTrouble && { retryAfterSeconds: limits.retryAfterSeconds }) })
+    return new AuthError(code, { scopes, ...(statusOf(code) === 503 && { retryAfterSeconds: limits.retryAfterSeconds }) })
   }
 
   /** Nothing is done twice; but a place that takes nobody anonymous must not rely on one that does. */
@@ -273,10 +287,17 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
 
   /** Takes note that a request's way ended here. Frameworks take a falsy error for none, and a text for a command. */
   function refused(visit: Visit, error: unknown): Error {
-    const failure = error instanceof Error ? error : new ApplicationError(error)
+    const failure = error instanceof Error ? told(visit, error) : new ApplicationError(error)
     visit.state = 'refused'
     visit.failure = failure
     return failure
+  }
+
+  /** A refusal with all that this server's challenges tell. */
+  function told({ scheme }: Visit, error: Error): Error {
+    if (offer === null || !(error instanceof AuthError)) return error
+    const nonce = error.code === 'proof_nonce_required' ? (settings.dpop?.nonces?.current(now() / 1000) ?? null) : null
+    return error.toldBy(offer, scheme, nonce)
   }
 
   function require(visit: Visit, requirement: CompiledRequirement): Eventual<void> {
@@ -287,7 +308,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
       const error = errorOf(refusal, refusal === 'scope_insufficient' ? [...scopes, ...anyScope] : [])
       visit.guardStatus = error.status
       log.refused(visit, 'requirement', error, { context: visit.context, rule: visit.admission.rule })
-      throw error
+      throw told(visit, error)
     })
   }
 
@@ -342,7 +363,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
       const token = String(given)
       const unrecorded: Note = () => {}
       const proven = await verify(token, verifier.recall(token), unrecorded)
-      bind(proven, unrecorded)
+      await bind(proven, 'Bearer', null, unrecorded)
       return proven.context
     },
 
@@ -350,11 +371,27 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
 
     keys,
 
-    close() {
+    metadata() {
+      const { metadata } = settings
+      if (metadata === null) throw new ConfigError('metadata() needs the option metadata, with the resource that it is about')
+      return (request) => metadataAnswer(metadata, request)
+    },
+
+    async close() {
       issuers.close()
-      return recorder.close()
+      try {
+        await recorder.close()
+      } finally {
+        await settings.dpop?.replay.close?.()
+      }
     },
   }
+}
+
+/** Whether the token is bound to a key: past `bind`, its sender has proved to hold it. */
+function isBoundToKey({ proven }: Visit): boolean {
+  const confirmation = proven?.confirmation ?? null
+  return confirmation !== null && confirmation !== 'unsupported' && confirmation.jkt !== null
 }
 
 /** Takes note of a refusal; `verify()` for applications has nobody to tell. */

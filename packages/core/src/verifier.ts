@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { AuditCaller } from './audit/event.js'
+import { type Confirmation, readConfirmation } from './binding/confirmation.js'
 import { audiencesOf } from './claims/audience.js'
 import type { ClaimCheckInput } from './claims/claim-check.js'
 import { checkClaims, checkTimes } from './claims/index.js'
@@ -30,8 +31,8 @@ export interface ProvenToken {
   readonly claims: JsonObject
   /** Before any rule: a delegated context still has the token's own scopes. */
   readonly context: AuthContext
-  /** The token is bound to its sender (`cnf`, RFC 7800 3.1). */
-  readonly bound: boolean
+  /** What the token is bound to (`cnf`, RFC 7800 3.1). That its sender is the one is proved for each request. */
+  readonly confirmation: Confirmation | 'unsupported' | null
   /** Whether the claims carry delegation at all; asked only where a call is refused. */
   readonly carriesDelegation: () => boolean
   /** What was worked out from the token alone, so that its next request need not. */
@@ -173,9 +174,9 @@ export function createVerifier({ issuers, cache, now, clockToleranceSeconds, lim
     if (refusal !== null) throw new AuthError(refusal)
     const context = contextOf(claims, info, issuer.dialect, limits)
     if (typeof context === 'string') throw new AuthError(context)
-    const bound = claims['cnf'] !== undefined
+    const confirmation = readConfirmation(claims)
     const memo: TokenMemo = { fit: null, caller: null }
-    return { token, issuer, algorithm, thumbprint, header, claims, context, bound, carriesDelegation: carries, memo }
+    return { token, issuer, algorithm, thumbprint, header, claims, context, confirmation, carriesDelegation: carries, memo }
   }
 
   function prove(token: string): Eventual<ProvenToken | RefusedToken> {

@@ -12,7 +12,7 @@ import {
   uuidV7,
 } from './audit/event.js'
 import type { Recorder } from './audit/recorder.js'
-import type { RefusalCode } from './challenge.js'
+import type { RefusalCode, Scheme } from './challenge.js'
 import { requestPrefixOf } from './delegation/claim-mapping.js'
 import type { AuthContext } from './delegation/context.js'
 import type { AuthError } from './errors.js'
@@ -33,6 +33,8 @@ export interface Visit extends AuditRequest {
   passage: Eventual<Passage> | null
   /** Why the request was refused; an error of the application's own where one of its functions threw. */
   failure: unknown
+  /** How the token came. */
+  scheme: Scheme
   proven: ProvenToken | null
   context: AuthContext | null
   /** The rule that admitted the call. */
@@ -55,6 +57,7 @@ class RequestVisit implements Visit {
   state: Visit['state'] = 'under_way'
   passage: Visit['passage'] = null
   failure: unknown = null
+  scheme: Scheme = 'Bearer'
   proven: ProvenToken | null = null
   context: AuthContext | null = null
   rule: CompiledRule | null = null

@@ -11,9 +11,11 @@ import {
   type DelegatedContext,
   type Eventual,
   exposeContext,
+  type HttpAnswer,
   type KeyControl,
   nodeRequestView,
   nodeResponseView,
+  type RequestView,
   type Requirement,
   type ResourceServerOptions,
   refusalAnswer,
@@ -31,6 +33,11 @@ export interface ExpressResourceServer {
   authenticate(options?: AuthenticateOptions): Middleware
   /** A route's own requirement; `guard()` alone means "a verified call". Throws `ConfigError` here for a wrong requirement. */
   guard(...requirement: readonly [] | readonly [requirement: Requirement]): Middleware
+  /**
+   * Answers whoever asks what this API is, and who issues tokens for it (RFC 9728). Mount it at the root, before `authenticate()`. Throws
+   * `ConfigError` where the option `metadata` is not given.
+   */
+  metadata(): Middleware
   /** The request's context; `null` only for an anonymous call that `optional` let in. Throws `ConfigError` where `authenticate()` did not run. */
   contextOf(request: IncomingMessage): AuthContext | null
   /** The same, for delegated calls only; throws `ConfigError` otherwise. */
@@ -77,7 +84,7 @@ export function resourceServer(options: ResourceServerOptions): ExpressResourceS
       return
     }
     try {
-      answer(failure, response)
+      send(refusalAnswer(failure, response), response)
     } catch (thrown) {
       // Another middleware's hook on the response failed: that is the application's 500, not the caller's refusal.
       if (!response.headersSent) takeBack(failure, response)
@@ -89,12 +96,7 @@ export function resourceServer(options: ResourceServerOptions): ExpressResourceS
     authenticate(authenticateOptions) {
       const step = server.authenticate(authenticateOptions)
       return middleware((request, response) => {
-        const view = nodeRequestView(request, {
-          raw: request,
-          originalUrl: request.originalUrl ?? request.url ?? '',
-          originalMethod: request.originalMethod,
-          routeOf,
-        })
+        const view = viewOf(request)
         return andThen(step({ key: request, request: view, response: nodeResponseView(response) }), (passage) => {
           if (passage !== 'go_on') return false
           exposeContext(request, server, request)
@@ -106,6 +108,14 @@ export function resourceServer(options: ResourceServerOptions): ExpressResourceS
       const step = server.guard(...requirement) // as many arguments as were given: `guard(undefined)` is a mistake
       return middleware((request) => andThen(step(request), () => true))
     },
+    metadata() {
+      const answerTo = server.metadata()
+      return (request, response, next) => {
+        const answer = answerTo(viewOf(request))
+        if (answer === null) next()
+        else send(answer, response)
+      }
+    },
     contextOf: (request) => server.contextOf(request),
     delegatedContextOf: (request) => server.delegatedContextOf(request),
     verify: (token) => server.verify(token),
@@ -115,8 +125,16 @@ export function resourceServer(options: ResourceServerOptions): ExpressResourceS
   }
 }
 
-function answer(error: AuthError, response: ServerResponse): void {
-  const { status, headers, body } = refusalAnswer(error)
+function viewOf(request: ExpressRequest): RequestView {
+  return nodeRequestView(request, {
+    raw: request,
+    originalUrl: request.originalUrl ?? request.url ?? '',
+    originalMethod: request.originalMethod,
+    routeOf,
+  })
+}
+
+function send({ status, headers, body }: HttpAnswer, response: ServerResponse): void {
   response.statusCode = status
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
   response.end(body)

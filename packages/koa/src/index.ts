@@ -8,9 +8,11 @@ import {
   createResourceServer,
   type Eventual,
   exposeContext,
+  type HttpAnswer,
   type KeyControl,
   nodeRequestView,
   nodeResponseView,
+  type RequestView,
   type Requirement,
   type ResourceServerOptions,
   refusalAnswer,
@@ -35,6 +37,11 @@ export interface KoaResourceServer {
   authenticate(options?: AuthenticateOptions): Middleware<AuthState>
   /** A route's own requirement; `guard()` alone means "a verified call". Throws `ConfigError` here for a wrong requirement. */
   guard(...requirement: readonly [] | readonly [requirement: Requirement]): Middleware<AuthState>
+  /**
+   * Answers whoever asks what this API is, and who issues tokens for it (RFC 9728). Mount it at the root, before `authenticate()`. Throws
+   * `ConfigError` where the option `metadata` is not given.
+   */
+  metadata(): Middleware
   /** The request's context; `null` only for an anonymous call that `optional` let in. Throws `ConfigError` where `authenticate()` did not run. */
   contextOf(request: KoaRequest): AuthContext | null
   /** The same, for delegated calls only; throws `ConfigError` otherwise. */
@@ -60,10 +67,7 @@ export function resourceServer(options: ResourceServerOptions): KoaResourceServe
   function pass<T>(context: Context, step: () => Eventual<T>, goOn: (answer: T) => Eventual<unknown>): Eventual<unknown> {
     return attempt(step, goOn, (error) => {
       if (!(error instanceof AuthError) || server.refusals === 'forward' || context.headerSent) throw error
-      const { status, headers, body } = refusalAnswer(error)
-      context.status = status
-      context.set({ ...headers })
-      context.body = body
+      send(refusalAnswer(error, context.res), context)
     })
   }
 
@@ -72,13 +76,7 @@ export function resourceServer(options: ResourceServerOptions): KoaResourceServe
       const step = server.authenticate(authenticateOptions)
       return (context, next) => {
         const { req } = context
-        const request = nodeRequestView(req, {
-          raw: context,
-          originalUrl: context.originalUrl,
-          originalMethod: originalMethodOf(req),
-          routeOf,
-        })
-        const exchange = { key: req, request, response: nodeResponseView(context.res) }
+        const exchange = { key: req, request: viewOf(context), response: nodeResponseView(context.res) }
         return pass(
           context,
           () => step(exchange),
@@ -94,6 +92,14 @@ export function resourceServer(options: ResourceServerOptions): KoaResourceServe
       const step = server.guard(...requirement) // as many arguments as were given: `guard(undefined)` is a mistake
       return (context, next) => pass(context, () => step(context.req), next)
     },
+    metadata() {
+      const answerTo = server.metadata()
+      return (context, next) => {
+        const answer = answerTo(viewOf(context))
+        if (answer === null) return next()
+        send(answer, context)
+      }
+    },
     contextOf: (request) => server.contextOf(keyOf(request)),
     delegatedContextOf: (request) => server.delegatedContextOf(keyOf(request)),
     verify: (token) => server.verify(token),
@@ -101,6 +107,17 @@ export function resourceServer(options: ResourceServerOptions): KoaResourceServe
     keys: server.keys,
     close: () => server.close(),
   }
+}
+
+function viewOf(context: Context): RequestView {
+  const { req, originalUrl } = context
+  return nodeRequestView(req, { raw: context, originalUrl, originalMethod: originalMethodOf(req), routeOf })
+}
+
+function send({ status, headers, body }: HttpAnswer, context: Context): void {
+  context.status = status
+  context.set({ ...headers })
+  context.body = body
 }
 
 function keyOf(request: KoaRequest): object {

@@ -1,4 +1,5 @@
 /** Everything to test an application that uses behalf, or a part that plugs into it. */
+export { createDpopClient, type DpopClient, type DpopClientOptions, type ProofOverrides } from './dpop-client.js'
 export { fixtures, type TokenFixture } from './fixtures.js'
 export { createSigningKey, type KeyPair, type SigningKey, signCompact, signText } from './keys.js'
 export { type MemorySink, memorySink } from './memory-sink.js'

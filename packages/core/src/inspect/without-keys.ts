@@ -23,6 +23,7 @@ export function heldAgainst(options: IssuerOptions, nowMilliseconds: number): Is
     random: () => 0,
     keepFresh: false,
     screen: null,
+    dpopLacks: null,
   })
 }
 

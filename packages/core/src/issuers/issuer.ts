@@ -1,6 +1,17 @@
+import { type BindingMode, type BindingPolicy, bindingPolicyOf } from '../binding/binding-policy.js'
 import type { ClaimPolicy, RequiredValue } from '../claims/claim-check.js'
 import { normalizeTokenType } from '../claims/token-type.js'
-import { booleanAt, functionAt, listAt, membersOf, oneOrListAt, optional, stringAt, wordAt } from '../config-shape.js'
+import {
+  booleanAt,
+  functionAt,
+  listAt,
+  type Members,
+  membersOf,
+  oneOrListAt,
+  optional,
+  stringAt,
+  wordAt,
+} from '../config-shape.js'
 import type { DelegationKind, Dialect } from '../delegation/dialect.js'
 import { markersWithout } from '../delegation/markers.js'
 import { ConfigError } from '../errors.js'
@@ -10,7 +21,7 @@ import type { KeySet } from '../keys/key-set.js'
 import { RemoteKeySet } from '../keys/remote-key-set.js'
 import { type JwkSet, StaticKeySet } from '../keys/static-key-set.js'
 import type { Limits } from '../limits.js'
-import { ALGORITHM_NAMES, type Algorithm, isAlgorithm } from '../token/algorithms.js'
+import { ALGORITHM_NAMES, type Algorithm, algorithmAt } from '../token/algorithms.js'
 import type { JsonObject } from '../token/json.js'
 import { type ActorOptions, markerAt, resolveActors } from './actor-options.js'
 import { type ClaimOptions, resolveClaims } from './claim-options.js'
@@ -54,6 +65,10 @@ export interface IssuerOptions {
   readonly authorityClaims?: readonly string[]
   /** Claims that hold a whole token for a downstream API; see `embeddedToken`. */
   readonly embeddedTokens?: readonly string[]
+  /** Whether tokens may, or must, be bound to a key (RFC 9449). Anything but `off` needs `publicOrigins` and `dpop` of the server. Default `off`. */
+  readonly dpop?: BindingMode
+  /** Whether tokens may, or must, be bound to a client certificate (RFC 8705 3). Default `off`. */
+  readonly mtls?: BindingMode
 }
 
 /** Names of all issuer options. */
@@ -75,6 +90,8 @@ export const ISSUER_MEMBERS: readonly (keyof IssuerOptions)[] = [
   'ignoredMarkers',
   'authorityClaims',
   'embeddedTokens',
+  'dpop',
+  'mtls',
 ]
 
 /** Claims in which issuers are known to write authority beside scopes. */
@@ -99,6 +116,8 @@ export interface Issuer {
   readonly keysFrom: string
   readonly claims: ClaimPolicy
   readonly dialect: Dialect
+  /** How its tokens may be bound to their sender. */
+  readonly binding: BindingPolicy
 }
 
 /** What issuers need from their server. */
@@ -113,6 +132,8 @@ export interface IssuerEnvironment {
   readonly keepFresh: boolean
   /** Refuses discovered URLs that must not be asked; `null`: none. */
   readonly screen: ((url: string) => Promise<void>) | null
+  /** What proofs cannot be judged without, as a text that says what is missing; `null`: nothing is. */
+  readonly dpopLacks: string | null
 }
 
 /**
@@ -148,6 +169,7 @@ export function resolveIssuer(options: unknown, where: string, environment: Issu
     issuer,
     algorithms: new Set(optional(members, 'algorithms', where, (value, at) => listAt(value, at, algorithmAt), ALGORITHM_NAMES)),
     ...resolveKeys(members, issuer, where, environment),
+    binding: resolveBinding(members, where, environment),
     claims: Object.freeze({
       tokenTypes: new Set(
         optional(members, 'tokenTypes', where, (value, at) => listAt(value, at, tokenTypeAt), ['application/at+jwt']),
@@ -180,6 +202,12 @@ export function resolveIssuer(options: unknown, where: string, environment: Issu
   })
 }
 
+function resolveBinding(members: Members, where: string, { dpopLacks }: IssuerEnvironment): BindingPolicy {
+  const policy = bindingPolicyOf(members, where)
+  if (policy.dpop !== 'off' && dpopLacks !== null) throw new ConfigError(`${where}.dpop is '${policy.dpop}': ${dpopLacks}`)
+  return policy
+}
+
 function resolveKeys(
   members: Readonly<Record<string, unknown>>,
   issuer: string,
@@ -207,11 +235,6 @@ function fetchableAt(value: unknown, where: string): string {
   if (!isFetchable(url))
     throw new ConfigError(`${where} must be an https URL (http only on loopback), without credentials and fragment`)
   return url
-}
-
-function algorithmAt(value: unknown, where: string): Algorithm {
-  if (!isAlgorithm(value)) throw new ConfigError(`${where} is not an accepted algorithm: it can be ${ALGORITHM_NAMES.join(', ')}`)
-  return value
 }
 
 function tokenTypeAt(value: unknown, where: string): string | null {

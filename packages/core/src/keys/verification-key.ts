@@ -19,7 +19,9 @@ export interface VerificationKey {
 }
 
 /** A key without its thumbprint, which only an asynchronous digest can give. */
-export type ImportedKey = Omit<VerificationKey, 'thumbprint'> & { readonly jwk: JsonObject }
+export type ImportedKey = KeyMaterial & { readonly jwk: JsonObject }
+
+type KeyMaterial = Omit<VerificationKey, 'thumbprint'>
 
 /** RFC 7518 3.3 and 3.5 demand 2048 bits or more. */
 const LEAST_RSA_BITS = 2048
@@ -64,6 +66,6 @@ function fitsAlgorithm(alg: JsonValue, kty: string, curve: string | null): alg i
 }
 
 /** Whether a key may be used with an algorithm (RFC 8725 3.1: each key for one algorithm, as far as it says). */
-export function keyFits(key: VerificationKey, algorithm: Algorithm): boolean {
+export function keyFits(key: KeyMaterial, algorithm: Algorithm): boolean {
   return fitsAlgorithm(algorithm, key.kty, key.crv) && (key.alg === null || key.alg === algorithm)
 }

@@ -1,3 +1,4 @@
+import { type BindingMode, bindingModeAt } from '../binding/binding-policy.js'
 import type { RefusalCode } from '../challenge.js'
 import { functionAt, membersOf, oneOrListAt, optional, stringAt, wordAt } from '../config-shape.js'
 import type { AuthContext } from '../delegation/context.js'
@@ -38,6 +39,11 @@ export interface Requirement {
    * delegated context has neither scopes nor `authorityClaims` there, so that such a requirement refuses it.
    */
   readonly claims?: Readonly<Record<string, ClaimValue | readonly ClaimValue[]>>
+  /**
+   * `require`: the token is bound to a key, whose possession this request has proved (RFC 9449). `off`: it is not bound to one. `allow`
+   * (default): either. Makes an issuer's `dpop` narrower on a route, never wider.
+   */
+  readonly dpop?: BindingMode
   /** Asked last; only `true` admits. Throwing, or taking longer than `limits.hookMilliseconds`, is a 503. */
   readonly check?: Hook<AuthContext>
 }
@@ -51,6 +57,7 @@ const MEMBERS = [
   'actor',
   'subject',
   'claims',
+  'dpop',
   'check',
 ] as const satisfies readonly (keyof Requirement)[]
 
@@ -69,6 +76,7 @@ export interface CompiledRequirement {
   readonly actor: CompiledParty | null
   readonly subject: CompiledParty | null
   readonly claims: readonly (readonly [claim: string, values: readonly ClaimValue[]])[]
+  readonly dpop: BindingMode
   readonly check: Hook<AuthContext> | null
 }
 
@@ -89,10 +97,21 @@ export function compileRequirement(requirement: unknown, issuers: KnownIssuers):
     actor: optional(members, 'actor', where, partyAt, null),
     subject: optional(members, 'subject', where, partyAt, null),
     claims: optional(members, 'claims', where, claimsAt, []),
+    dpop: optional(members, 'dpop', where, (value, at) => dpopAt(value, at, issuers), 'allow' as const),
     check: optional(members, 'check', where, functionAt<Hook<AuthContext>>, null),
   }
   requireIssuerForIds(members, where, issuers, compiled.actor?.matchers ?? null, compiled.subject?.matchers ?? null)
   return Object.freeze(compiled)
+}
+
+function dpopAt(value: unknown, where: string, { offersDpop }: KnownIssuers): BindingMode {
+  const mode = bindingModeAt(value, where)
+  if (mode !== 'off' && !offersDpop) {
+    throw new ConfigError(
+      `${where} is '${mode}', but no issuer's tokens can be bound to a key: give one dpop: 'allow', with publicOrigins`,
+    )
+  }
+  return mode
 }
 
 function partyAt(value: unknown, where: string): CompiledParty {
@@ -115,8 +134,14 @@ function claimValueAt(value: unknown, where: string): ClaimValue {
   return stringAt(value, where)
 }
 
+/** Judges whether a token is bound to a key as a route asks. That its sender holds the key was proved before. */
+export function judgeDpop({ dpop }: CompiledRequirement, isBound: boolean): RefusalCode | null {
+  if (dpop === 'require') return isBound ? null : 'binding_required'
+  return dpop === 'off' && isBound ? 'binding_unsupported' : null
+}
+
 /**
- * Judges a requirement, except its `check`, in one order: kind, issuer, tenant, subject, actor, claims, scopes.
+ * Judges a requirement, except its `check` and its `dpop`, in one order: kind, issuer, tenant, subject, actor, claims, scopes.
  * @returns why the call is refused, or `null`
  */
 export function judgeRequirement(requirement: CompiledRequirement, context: AuthContext): RefusalCode | null {

@@ -86,6 +86,8 @@ export interface KnownIssuers {
   readonly several: boolean
   /** Every issuer writes scopes as space-separated words. */
   readonly scopesAreWords: boolean
+  /** Tokens of one of them can be bound to a key. */
+  readonly offersDpop: boolean
 }
 
 /** @throws {ConfigError} naming the rule, the member and the mend */

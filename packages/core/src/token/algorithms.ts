@@ -1,3 +1,5 @@
+import { ConfigError } from '../errors.js'
+
 /** A JOSE signature algorithm that can be accepted: asymmetric only (RFC 8725 3.1, 3.2). `none` and HMAC are not among them and cannot be added. */
 export type Algorithm = (typeof NAMES)[number]
 
@@ -49,6 +51,12 @@ export const ALGORITHMS: ReadonlyMap<string, AlgorithmDetails> = new Map<Algorit
 
 /** All algorithms that an issuer may be given; also the default. */
 export const ALGORITHM_NAMES: readonly Algorithm[] = NAMES
+
+/** Reads an {@link Algorithm}. */
+export function algorithmAt(value: unknown, where: string): Algorithm {
+  if (!isAlgorithm(value)) throw new ConfigError(`${where} is not an accepted algorithm: it can be ${ALGORITHM_NAMES.join(', ')}`)
+  return value
+}
 
 export function isAlgorithm(value: unknown): value is Algorithm {
   return typeof value === 'string' && ALGORITHMS.has(value)

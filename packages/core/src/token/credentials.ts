@@ -1,3 +1,4 @@
+import type { Scheme } from '../challenge.js'
 import { AuthError } from '../errors.js'
 import type { RequestView } from '../request-view.js'
 import { isBelated } from '../thenable.js'
@@ -17,6 +18,12 @@ export function isBearerToken(text: string): boolean {
   return B64TOKEN.test(text)
 }
 
+/** A token as it is presented. */
+export interface Credentials {
+  readonly scheme: Scheme
+  readonly token: string
+}
+
 /**
  * What stands as the one access token of a request, or `null` where the request presents none at all.
  *
@@ -24,9 +31,10 @@ export function isBearerToken(text: string): boolean {
  * resolved by a preference: a proxy may have looked at the other one. Form bodies and query parameters are not read. Whether the
  * text has the shape of a token ({@link isBearerToken}) is not checked here: one that was proved before needs no such look.
  *
+ * @param offersDpop whether the scheme `DPoP` (RFC 9449 7.1) is understood
  * @throws {AuthError} `request_ambiguous`, `credentials_malformed`, `credentials_missing` (another scheme), `binding_unsupported` (`DPoP`)
  */
-export function readCredentials(request: RequestView, from: CredentialsSource | null): string | null {
+export function readCredentials(request: RequestView, from: CredentialsSource | null, offersDpop: boolean): Credentials | null {
   const lines = request.authorization
   // A source that throws is the application's failure, not an anonymous request: its error goes up, and becomes a 500.
   const elsewhere: unknown = from === null ? null : from(request)
@@ -34,17 +42,18 @@ export function readCredentials(request: RequestView, from: CredentialsSource | 
   if (lines.length > 1 || (lines.length === 1 && elsewhere !== null)) throw new AuthError('request_ambiguous')
   const line = lines[0]
   if (line === undefined && elsewhere === null) return null
-  const token = line === undefined ? elsewhere : bearerOf(line)
-  if (typeof token !== 'string') throw new AuthError('credentials_malformed')
-  return token
+  if (line !== undefined) return credentialsIn(line, offersDpop)
+  if (typeof elsewhere !== 'string') throw new AuthError('credentials_malformed')
+  return { scheme: 'Bearer', token: elsewhere }
 }
 
-/** What follows the scheme `Bearer`. */
-function bearerOf(line: string): string {
+function credentialsIn(line: string, offersDpop: boolean): Credentials {
   const [start = '', scheme] = CREDENTIALS.exec(line) ?? []
   if (scheme === undefined) throw new AuthError('credentials_malformed')
   const name = scheme.toLowerCase()
-  if (name === 'dpop') throw new AuthError('binding_unsupported')
-  if (name !== 'bearer') throw new AuthError('credentials_missing')
-  return line.slice(start.length)
+  const token = line.slice(start.length)
+  if (name === 'bearer') return { scheme: 'Bearer', token }
+  if (name !== 'dpop') throw new AuthError('credentials_missing')
+  if (!offersDpop) throw new AuthError('binding_unsupported')
+  return { scheme: 'DPoP', token }
 }

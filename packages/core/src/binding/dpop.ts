@@ -1,0 +1,76 @@
+import { hash } from 'node:crypto'
+import type { RefusalCode } from '../challenge.js'
+import { EXPOSE, exposing } from '../exposed-headers.js'
+import type { Limits } from '../limits.js'
+import type { RequestView, ResponseView } from '../request-view.js'
+import { andThen, attempt, type Eventual, inTime } from '../thenable.js'
+import type { DpopNonces } from './dpop-nonce.js'
+import { type DpopProof, DpopProofReader } from './dpop-proof.js'
+import { checkProof } from './proof-checks.js'
+import type { PublicOrigins } from './public-origins.js'
+import type { ProofUse, ReplayMemory } from './replay-memory.js'
+
+/** What proofs of possession are judged by. */
+export interface DpopSettings {
+  readonly origins: PublicOrigins
+  readonly algorithms: ReadonlySet<string>
+  readonly replay: ReplayMemory
+  /** `null`: none are given out. */
+  readonly nonces: DpopNonces | null
+  readonly toleranceSeconds: number
+  readonly limits: Limits
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+}
+
+/** Judges the proof that a request shows with its token (RFC 9449 7.1): why it is refused, or `null`. */
+export type DpopJudge = (request: RequestView, response: ResponseView, token: string, jkt: string) => Eventual<RefusalCode | null>
+
+export function createDpopJudge(settings: DpopSettings): DpopJudge {
+  const { origins, replay, nonces, toleranceSeconds, limits, now } = settings
+  const reader = new DpopProofReader(settings.algorithms, limits)
+
+  /** The last step of all (RFC 9449 11.1): what is refused for another reason uses nothing up. */
+  function useOnce(proof: DpopProof, targetUri: string): Eventual<RefusalCode | null> {
+    const use: ProofUse = {
+      id: hash('sha256', JSON.stringify([proof.thumbprint, targetUri, proof.jti]), 'base64url'),
+      // Twice the tolerance: once for this server's judgement, and once for replicas whose clocks differ by it.
+      acceptableFrom: (proof.iat - 2 * toleranceSeconds) * 1000,
+      acceptableUntil: (proof.iat + limits.proofSeconds + 2 * toleranceSeconds) * 1000,
+      now: now(),
+    }
+    return attempt(
+      () => {
+        const first = replay.use(use)
+        return typeof first === 'boolean' ? first : inTime(Promise.resolve(first), limits.replayMilliseconds, () => null)
+      },
+      (first) => (first === true ? null : first === false ? 'proof_replayed' : 'replay_unavailable'),
+      () => 'replay_unavailable',
+    )
+  }
+
+  return (request, response, token, jkt) =>
+    andThen(reader.read(request.header('dpop'), jkt), (proof) => {
+      if (typeof proof === 'string') return proof
+      const targetUri = origins.targetOf(request)
+      const nowSeconds = now() / 1000
+      const { proofSeconds: lifeSeconds } = limits
+      const demand = { token, method: request.wireMethod, targetUri, nonces, nowSeconds, toleranceSeconds, lifeSeconds }
+      const refusal = checkProof(proof, demand)
+      if (refusal !== null || targetUri === null) return refusal ?? 'proof_target_mismatch'
+      // RFC 9449 8.2: a client whose nonce will soon be too old is given the next one with the answer.
+      const nonce = nonces?.current(nowSeconds)
+      if (nonce !== undefined && nonce !== proof.nonce) giveNonce(response, nonce)
+      return useOnce(proof, targetUri)
+    })
+}
+
+function giveNonce(response: ResponseView, nonce: string): void {
+  response.setHeader('dpop-nonce', nonce)
+  response.setHeader(EXPOSE, exposing(response.header(EXPOSE), ['DPoP-Nonce']))
+}
+
+/** For how long a use can have to be remembered, in milliseconds: see {@link ProofUse}, and a client's clock that is ahead. */
+export function longestUseMilliseconds(limits: Limits, toleranceSeconds: number): number {
+  return (limits.proofSeconds + 3 * toleranceSeconds) * 1000
+}

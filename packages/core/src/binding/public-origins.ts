@@ -1,0 +1,82 @@
+import { oneOrListAt, stringAt } from '../config-shape.js'
+import { ConfigError } from '../errors.js'
+import { isLoopback } from '../loopback.js'
+import type { RequestView } from '../request-view.js'
+import type { PeerNetworks } from './peer-networks.js'
+import { normalizeOrigin, normalizePath } from './target-uri.js'
+
+/** What clients call this API: the origins that are configured, and no other. */
+export class PublicOrigins {
+  /** By host and port, as `Host` says them. */
+  readonly #byHost: ReadonlyMap<string, string>
+  readonly #only: string | null
+  readonly #proxies: PeerNetworks
+
+  constructor(origins: readonly string[], proxies: PeerNetworks) {
+    this.#byHost = new Map(origins.map((origin) => [hostOf(origin), origin]))
+    this.#only = origins.length === 1 ? (origins[0] ?? null) : null
+    this.#proxies = proxies
+  }
+
+  /**
+   * The URI that a request was sent to, without query, in its normal form (RFC 9449 4.3). What the request says about its host only
+   * selects among the configured origins; where there is one, nothing has to be said.
+   * @returns `null` where none of several is selected
+   */
+  targetOf(request: RequestView): string | null {
+    const origin = this.#only ?? this.#originFor(this.#hostFor(request))
+    return origin === null ? null : origin + normalizePath(request.path)
+  }
+
+  #originFor(host: string): string | null {
+    const origin = this.#byHost.get(host)
+    if (origin !== undefined) return origin
+    // Written in another form: with a default port, or an address in a longer one.
+    for (const each of this.#byHost.values()) if (normalizeOrigin(schemeOf(each), host) === each) return each
+    return null
+  }
+
+  /** Host and port, in lower case, of `Forwarded` (RFC 7239) or `X-Forwarded-Host` where a trusted proxy wrote them, else of the request. */
+  #hostFor(request: RequestView): string {
+    const forwarded = this.#proxies.includes(request.peer) ? forwardedHost(request) : null
+    // RFC 9112 3.2.2 and RFC 9113 8.3.1: an absolute target and `:authority` come before `Host`.
+    const host =
+      forwarded ?? /^https?:\/\/([^/?#]*)/i.exec(request.url)?.[1] ?? request.header(':authority') ?? request.header('host')
+    return host?.toLowerCase() ?? ''
+  }
+}
+
+/** Reads `publicOrigins`. */
+export function publicOriginsAt(value: unknown, where: string): readonly string[] {
+  const origins = oneOrListAt(value, where, originAt)
+  const hosts = origins.map(hostOf)
+  if (new Set(hosts).size !== hosts.length) throw new ConfigError(`${where} names a host twice: with one scheme only`)
+  return origins
+}
+
+function originAt(value: unknown, where: string): string {
+  const text = stringAt(value, where)
+  const problem = `${where} must be an https origin such as https://api.example.com, without a path (http only on loopback)`
+  const [, scheme = '', authority = ''] = /^(https?):\/\/([^/?#@\\]+)\/?$/i.exec(text) ?? []
+  if (authority === '' || !URL.canParse(text)) throw new ConfigError(problem)
+  const { host, hostname, protocol } = new URL(text) // a name in other scripts in its ASCII form
+  if (protocol !== 'https:' && !isLoopback(hostname)) throw new ConfigError(problem)
+  const origin = normalizeOrigin(scheme, host)
+  if (origin === null) throw new ConfigError(problem)
+  return origin
+}
+
+function schemeOf(origin: string): string {
+  return origin.startsWith('https:') ? 'https' : 'http'
+}
+
+function hostOf(origin: string): string {
+  return new URL(origin).host
+}
+
+/** What the nearest proxy wrote: the last of several. */
+function forwardedHost(request: RequestView): string | null {
+  const nearest = request.header('forwarded')?.split(',').at(-1)
+  const host = nearest === undefined ? null : /(?:^|;)\s*host=(?:"([^"\\]*)"|([^\s;"]+))/i.exec(nearest)
+  return host?.[1] ?? host?.[2] ?? request.header('x-forwarded-host')?.split(',').at(-1)?.trim() ?? null
+}

@@ -1,0 +1,52 @@
+/** `scheme "://" authority path`, without user, query and fragment; nothing that a URL parser would mend (RFC 3986 appendix B). */
+const HTTP_URI = /^(https?):\/\/([^/?#@]+)([^?#]*)(?:[?#].*)?$/i
+
+/** Characters that no URI has, and that parsers treat in different ways: white space, quotes, backslashes, angle brackets, other scripts. */
+const NOT_IN_URI = /[^\x21-\x7e]|["<>\\]/
+
+/**
+ * An HTTP URI as it is compared, without query and fragment: RFC 3986 6.2.2 (case, percent-encoding, dot segments) and 6.2.3
+ * (default port, empty path), as RFC 9449 4.3 recommends.
+ * @returns `null` where the text is no HTTP URI, or names a user
+ */
+export function normalizeTargetUri(uri: string): string | null {
+  const match = NOT_IN_URI.test(uri) ? null : HTTP_URI.exec(uri)
+  if (match === null) return null
+  const [, scheme = '', authority = '', path = ''] = match
+  const origin = normalizeOrigin(scheme, authority)
+  return origin === null ? null : origin + normalizePath(path)
+}
+
+/**
+ * Scheme, host and port as they are compared; a host in its ASCII form.
+ * @param authority host and port
+ * @returns `null` where it is none
+ */
+export function normalizeOrigin(scheme: string, authority: string): string | null {
+  const text = `${scheme.toLowerCase()}://${authority}`
+  if (NOT_IN_URI.test(text) || !URL.canParse(text)) return null
+  const { origin, hostname } = new URL(text)
+  const host = /^(\[[^\]]*\]|[^:]*)(?::\d*)?$/.exec(authority)?.[1]
+  // A URL parser takes `0x7f.1` and `127.1` for 127.0.0.1; RFC 3986 does not. Addresses in brackets have several forms.
+  return host !== undefined && (host.startsWith('[') || decodeUnreserved(host).toLowerCase() === hostname) ? origin : null
+}
+
+/** A path as it is compared: unreserved characters decoded, other escapes in upper case, no dot segments, never empty. */
+export function normalizePath(path: string): string {
+  const segments: string[] = []
+  const parts = decodeUnreserved(path).split('/').slice(1)
+  parts.forEach((segment, index) => {
+    const isDots = segment === '.' || segment === '..'
+    if (segment === '..') segments.pop()
+    if (!isDots) segments.push(segment)
+    else if (index === parts.length - 1) segments.push('') // `/a/..` is `/`
+  })
+  return `/${segments.join('/')}`
+}
+
+function decodeUnreserved(text: string): string {
+  return text.replace(/%([0-9a-f]{2})/gi, (escaped, hex: string) => {
+    const character = String.fromCharCode(Number.parseInt(hex, 16))
+    return /[A-Za-z0-9\-._~]/.test(character) ? character : escaped.toUpperCase()
+  })
+}

@@ -6,6 +6,7 @@ import { checkExpiry } from './expiry.js'
 import { checkIdentifiers } from './identifiers.js'
 import { checkIssuedAt } from './issued-at.js'
 import { checkNotBefore } from './not-before.js'
+import { checkOtherKinds } from './other-kinds.js'
 import { checkPresentClaims } from './present-claims.js'
 import { checkRequiredClaims } from './required-claims.js'
 import { checkScopes } from './scopes.js'
@@ -18,6 +19,7 @@ const TIME_CHECKS: readonly ClaimCheck[] = [checkExpiry, checkNotBefore, checkIs
 /** Every claim check, in the order in which they are asked; the first reason is the answer. */
 export const CLAIM_CHECKS: readonly ClaimCheck[] = [
   checkTokenType,
+  checkOtherKinds,
   checkPresentClaims,
   checkSubject,
   checkRequiredClaims,

@@ -6,6 +6,7 @@ import { checkIdentifiers } from '../claims/identifiers.js'
 import { CLAIM_CHECKS } from '../claims/index.js'
 import { checkIssuedAt } from '../claims/issued-at.js'
 import { checkNotBefore } from '../claims/not-before.js'
+import { checkOtherKinds, otherKindOf } from '../claims/other-kinds.js'
 import { checkPresentClaims } from '../claims/present-claims.js'
 import { checkRequiredClaims } from '../claims/required-claims.js'
 import { checkScopes } from '../claims/scopes.js'
@@ -25,6 +26,7 @@ export const ABOUT: ReadonlyMap<ClaimCheck, (input: ClaimCheckInput) => About> =
   (input: ClaimCheckInput) => About
 >([
   [checkTokenType, ({ policy }) => ({ members: ['typ'], accepted: [...policy.tokenTypes].map(acceptedWord) })],
+  [checkOtherKinds, ({ claims }) => ({ members: names([otherKindOf(claims)]) })],
   [checkPresentClaims, (input) => ({ members: missing(input) })],
   [checkSubject, () => ({ members: ['sub'] })],
   [checkRequiredClaims, requiredUnmet],

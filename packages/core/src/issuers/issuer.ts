@@ -1,6 +1,6 @@
 import { type BindingMode, type BindingPolicy, bindingPolicyOf } from '../binding/binding-policy.js'
 import type { ClaimPolicy, RequiredValue } from '../claims/claim-check.js'
-import { normalizeTokenType } from '../claims/token-type.js'
+import { accessTokenTypeAt } from '../claims/other-kinds.js'
 import {
   booleanAt,
   functionAt,
@@ -238,7 +238,7 @@ function fetchableAt(value: unknown, where: string): string {
 }
 
 function tokenTypeAt(value: unknown, where: string): string | null {
-  return value === null ? null : normalizeTokenType(stringAt(value, where))
+  return value === null ? null : accessTokenTypeAt(stringAt(value, where), where)
 }
 
 function kindAt(value: unknown, where: string): Dialect['kind'] {

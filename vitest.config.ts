@@ -3,6 +3,14 @@ import { defineConfig } from 'vitest/config'
 
 const source = (path: string) => fileURLToPath(new URL(`packages/${path}`, import.meta.url))
 
+const SUITES = ['test/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'examples/*/test/**/*.test.ts']
+
+const TWICE = [
+  'test/{corpus,differential,parity,cached-answers}.test.ts',
+  'test/corpus/*.test.ts',
+  'packages/core/test/{audit,rules,report-mode}.test.ts',
+]
+
 export default defineConfig({
   resolve: {
     // Tests run on the sources: one core for everybody, and stack traces that name the line.
@@ -14,13 +22,17 @@ export default defineConfig({
       { find: '@behalf/core/issuers', replacement: source('core/src/issuers/index.ts') },
       { find: '@behalf/express/request', replacement: source('express/src/request.ts') },
       {
-        find: /^@behalf\/(core|express|journal|koa|nats|opentelemetry|pino|postgres|testing)$/,
+        find: /^@behalf\/(core|express|journal|koa|nats|opentelemetry|pino|postgres|redis|testing)$/,
         replacement: source('$1/src/index.ts'),
       },
     ],
   },
   test: {
-    include: ['test/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'examples/*/test/**/*.test.ts'],
+    projects: [
+      { extends: true, test: { name: 'as it is', include: SUITES } },
+      // The same suites with everything switched on that a server can check of a sender: nothing else may come of them.
+      { extends: true, test: { name: 'sender constraint', include: TWICE, env: { BEHALF_SENDER_CONSTRAINT: 'on' } } },
+    ],
     maxWorkers: '100%', // both cores of a small machine: the suite is bound by signatures
     testTimeout: 120_000,
     hookTimeout: 30_000,

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vit
 import { verifySignature } from '../packages/core/src/token/signature.js'
 import { AUDIENCE, HeldResponse, NOW_SECONDS, requestView, settle } from '../packages/core/test/support/harness.js'
 import { FUZZ_FACTOR, FUZZ_SEED, FUZZ_TIMEOUT } from './support/fuzz-settings.js'
+import { withSenderConstraint } from './support/sender-constraint.js'
 
 const A = 'https://a.example'
 const B = 'https://b.example'
@@ -215,27 +216,29 @@ function createSide(world: World, configured: Configured, delegation: readonly D
     side.outside++
     return world.lookUp(iss)
   }
-  const server = createResourceServer({
-    issuers:
-      configured === 'list'
-        ? ISSUERS.map((iss) => optionsOf(iss))
-        : configured === 'function'
-          ? lookup
-          : async (iss) => lookup(iss),
-    delegation,
-    audit: { sinks: [sink], record: 'always' },
-    now: () => world.now,
-    // A cached token whose key is gone can cost one fetch more, where its keys had to be read before it was looked at again. So the
-    // two can have different budgets left for unknown keys, which is no difference in what they answer about known ones.
-    limits: { unknownKeyFetches: 1000 },
-    fetch: async (url) => {
-      side.fetches++
-      side.outside++
-      fetches.begun++
-      return world.answer(url)
-    },
-    ...(!cache && { cache: false as const }),
-  })
+  const server = createResourceServer(
+    withSenderConstraint({
+      issuers:
+        configured === 'list'
+          ? ISSUERS.map((iss) => optionsOf(iss))
+          : configured === 'function'
+            ? lookup
+            : async (iss) => lookup(iss),
+      delegation,
+      audit: { sinks: [sink], record: 'always' },
+      now: () => world.now,
+      // A cached token whose key is gone can cost one fetch more, where its keys had to be read before it was looked at again. So the
+      // two can have different budgets left for unknown keys, which is no difference in what they answer about known ones.
+      limits: { unknownKeyFetches: 1000 },
+      fetch: async (url) => {
+        side.fetches++
+        side.outside++
+        fetches.begun++
+        return world.answer(url)
+      },
+      ...(!cache && { cache: false as const }),
+    }),
+  )
   const side: Side = { server, sink, guards: world.requirements().map((each) => server.guard(each)), fetches: 0, outside: 0 }
   return side
 }
@@ -457,7 +460,7 @@ describe('a cached token', () => {
     )
 
   test('is neither hit nor evicted by forged ones with the same last 43 characters', async () => {
-    const server = createResourceServer(options({ cache: { maxEntries: 1 } }))
+    const server = createResourceServer(withSenderConstraint(options({ cache: { maxEntries: 1 } })))
     const context = await server.verify(token)
     for (const forged of lookAlikes(token)) {
       expect(forged.slice(-43)).toBe(token.slice(-43))
@@ -471,7 +474,7 @@ describe('a cached token', () => {
   })
 
   test('is not pushed out by any number of refused ones: failures are not cached', async () => {
-    const server = createResourceServer(options({ cache: { maxEntries: 1 } }))
+    const server = createResourceServer(withSenderConstraint(options({ cache: { maxEntries: 1 } })))
     const context = await server.verify(token)
     for (let index = 0; index < 500; index++) {
       const refused = tokenOf(index % 2 === 0 ? { claims: { aud: `https://${index}.example` } } : { from: STRANGER })
@@ -484,7 +487,7 @@ describe('a cached token', () => {
 
   test('that was refused once is admitted when its time has come, and refused when it is over', async () => {
     let now = NOW_SECONDS * 1000
-    const server = createResourceServer(options({ now: () => now, clockToleranceSeconds: 0 }))
+    const server = createResourceServer(withSenderConstraint(options({ now: () => now, clockToleranceSeconds: 0 })))
     const later = tokenOf({ claims: { nbf: NOW_SECONDS + 60, exp: NOW_SECONDS + 120 } })
     for (const [seconds, code] of [
       [59, 'token_not_yet_valid'],
@@ -501,7 +504,7 @@ describe('a cached token', () => {
 
   test('has a context that no handler can change for the next request', async () => {
     const rules: readonly DelegationRule[] = [{ id: 'any', kind: 'delegation', actor: 'any', scopes: 'all', maxDepth: 8 }]
-    const server = createResourceServer(options({ delegation: rules, audit: 'none' }))
+    const server = createResourceServer(withSenderConstraint(options({ delegation: rules, audit: 'none' })))
     const delegated = tokenOf({
       claims: { act: { ...act, more: { deep: ['x'] } }, may_act: { sub: 'agent' }, address: { city: ['x'] } },
     })

@@ -8,6 +8,7 @@ import { expect, test } from 'vitest'
 import { isName } from './support/delegation-oracle.js'
 import { FUZZ_FACTOR, FUZZ_SEED, FUZZ_TIMEOUT } from './support/fuzz-settings.js'
 import { isStrictJson } from './support/json-oracle.js'
+import { withSenderConstraint } from './support/sender-constraint.js'
 import { type Material, MUTATIONS, type Mutation, Random, type SignedToken, signClaims } from './support/token-mutations.js'
 
 const ISSUER = 'https://as.example.com'
@@ -85,7 +86,7 @@ const REASONS: readonly Reason[] = [
   },
   {
     code: 'binding_unsupported',
-    why: 'bound to its sender, and no proof is checked yet',
+    why: 'bound to its sender, and there is no request here that could prove anything',
     fits: ({ claims }) => Object.hasOwn(claims, 'cnf'),
   },
 ]
@@ -146,11 +147,13 @@ test('whatever jose refuses, we refuse; what we refuse beyond that has a reason 
 }, async () => {
   const material = createMaterial()
   const jwks = { keys: material.keys.map(({ jwk }) => jwk) }
-  const server = createResourceServer({
-    issuers: [oauth({ issuer: ISSUER, audience: AUDIENCE, jwks })],
-    clockToleranceSeconds: TOLERANCE_SECONDS,
-    now: () => NOW_MILLISECONDS,
-  })
+  const server = createResourceServer(
+    withSenderConstraint({
+      issuers: [oauth({ issuer: ISSUER, audience: AUDIENCE, jwks })],
+      clockToleranceSeconds: TOLERANCE_SECONDS,
+      now: () => NOW_MILLISECONDS,
+    }),
+  )
   const joseKeys = createLocalJWKSet(jwks)
   const joseOptions = {
     issuer: ISSUER,

@@ -1,9 +1,19 @@
 /** One table of requests, four frameworks: what a caller and an auditor see does not depend on the framework. */
 import { type AuditEvent, type AuthContext, REFUSAL_CODES, type RefusalCode, type ResourceServerOptions } from '@behalf/core'
 import { curity, oauth } from '@behalf/core/issuers'
-import { createSigningKey, createTestIssuer, fixtures, type MemorySink, memorySink, type TestIssuer } from '@behalf/testing'
+import {
+  createDpopClient,
+  createSigningKey,
+  createTestIssuer,
+  fixtures,
+  type MemorySink,
+  memorySink,
+  type ProofOverrides,
+  type TestIssuer,
+} from '@behalf/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Answer, type Ask, ask, askRaw, bearer, parseAnswer } from './support/http.js'
+import { PUBLIC_ORIGIN, SWITCHED_ON, withSenderConstraint } from './support/sender-constraint.js'
 import { type Application, closeAll, type Framework, type RunningApi, startOnAll, type TestServer } from './support/servers.js'
 
 const NOW = 1_790_000_000_000
@@ -55,7 +65,27 @@ const MAIN: Omit<ResourceServerOptions, 'audit'> = {
   now,
 }
 
-type ConfigName = 'main' | 'plain' | 'optional' | 'cookie' | 'report' | 'deaf' | 'lenient' | 'keyless' | 'tenants'
+const BOUND: Omit<ResourceServerOptions, 'audit'> = {
+  issuers: [{ ...trusted, dpop: 'require' }],
+  publicOrigins: PUBLIC_ORIGIN,
+  dpop: { replay: 'single-process', algorithms: ['ES256'] },
+  now,
+}
+
+type ConfigName =
+  | 'main'
+  | 'plain'
+  | 'optional'
+  | 'cookie'
+  | 'report'
+  | 'deaf'
+  | 'lenient'
+  | 'keyless'
+  | 'tenants'
+  | 'bound'
+  | 'nonces'
+  | 'forgetful'
+  | 'either'
 
 /** The server's options beside its sink, and whether its `authenticate()` is optional. */
 const CONFIGS: Readonly<
@@ -82,6 +112,28 @@ const CONFIGS: Readonly<
       audit: { sinks: [sink], record: 'refusals' },
     }),
   },
+  bound: { options: (sink) => ({ ...BOUND, audit: { sinks: [sink], record: 'always' } }) },
+  nonces: {
+    options: (sink) => ({
+      ...BOUND,
+      dpop: {
+        replay: 'single-process',
+        algorithms: ['ES256'],
+        nonce: { secret: 'a text that is long enough for a secret of tests' },
+      },
+      audit: { sinks: [sink], record: 'always' },
+    }),
+  },
+  forgetful: {
+    options: (sink) => ({
+      ...BOUND,
+      dpop: { replay: { use: () => Promise.reject(new Error('the memory is away')) }, algorithms: ['ES256'] },
+      audit: { sinks: [sink], record: 'always' },
+    }),
+  },
+  either: {
+    options: (sink) => ({ ...BOUND, issuers: [{ ...trusted, dpop: 'allow' }], audit: { sinks: [sink], record: 'always' } }),
+  },
   tenants: {
     options: (sink) => ({
       issuers() {
@@ -94,7 +146,7 @@ const CONFIGS: Readonly<
 }
 
 /** The same routes everywhere. */
-function build(optional: boolean) {
+function build(optional: boolean, dpop: boolean) {
   return (app: Application, api: TestServer, { handler }: Framework) => {
     const whoami = handler((call) => {
       const context = api.contextOf(call.request)
@@ -104,6 +156,7 @@ function build(optional: boolean) {
     app.route('GET', '/', whoami)
     app.route('POST', '/', whoami)
     app.route('GET', '/verified', api.guard(), whoami)
+    if (dpop) app.route('GET', '/bound', api.guard({ dpop: 'require' }), whoami)
     app.route('GET', '/orders/:id', api.guard({ scopes: 'orders:read' }), whoami)
     app.route('POST', '/orders', api.guard({ scopes: ['orders:write'] }), whoami)
     app.route('GET', '/refunds', api.guard({ scopes: ['orders:refund', 'orders:read'] }), whoami)
@@ -169,7 +222,98 @@ const invalid = (name: string, code: RefusalCode, badToken: string, more: Partia
   ...more,
 })
 
+/** A client that holds a key, and a token that is bound to it. */
+const client = createDpopClient({ now })
+const bound = token({ cnf: { jkt: client.jkt } })
+const shown = (proof: string): NonNullable<Ask['headers']> => [
+  ['Authorization', `DPoP ${bound}`],
+  ['DPoP', proof],
+]
+const proofFor = (overrides: ProofOverrides = {}, method = 'GET', url = `${PUBLIC_ORIGIN}/`) =>
+  client.proof(method, url, { token: bound, ...overrides })
+/** A bound token with a proof that does not do. */
+const unproved = (name: string, code: RefusalCode, proof: string, more: Partial<Row> = {}): Row => ({
+  name: `a proof ${name}`,
+  on: 'bound',
+  headers: shown(proof),
+  status: 401,
+  code,
+  challenge: 'invalid_dpop_proof',
+  events: refusedAt('bind', code),
+  ...more,
+})
+const usedProof = proofFor()
+const seconds = NOW / 1000
+
+const PROOF_ROWS: readonly Row[] = [
+  {
+    name: 'a bound token with its proof',
+    on: 'bound',
+    headers: shown(usedProof),
+    status: 200,
+    context: 'direct user-1 / null / orders:read orders:write / null',
+    events: ['rules allow null', 'response allow completed 200'],
+  },
+  unproved('that was used', 'proof_replayed', usedProof),
+  unproved('that is none', 'proof_malformed', 'opaque'),
+  unproved('of another algorithm', 'proof_algorithm_refused', proofFor({ header: { alg: 'RS256' } })),
+  unproved('with a private key', 'proof_key_refused', proofFor({ header: { jwk: { ...client.jwk, d: 'AA' } } })),
+  unproved('with the signature of another', 'proof_signature_invalid', proofFor({ key: createDpopClient().key })),
+  unproved('for another method', 'proof_method_mismatch', proofFor({}, 'POST')),
+  unproved('for another URI', 'proof_target_mismatch', proofFor({}, 'GET', 'https://api.example.test.evil.test/')),
+  unproved('for another token', 'proof_token_mismatch', proofFor({ token: valid })),
+  unproved('of yesterday', 'proof_expired', proofFor({ claims: { iat: seconds - 86_400 } })),
+  unproved('of tomorrow', 'proof_not_yet_valid', proofFor({ claims: { iat: seconds + 86_400 } })),
+  unproved('without a nonce', 'proof_nonce_required', proofFor(), { on: 'nonces', challenge: 'use_dpop_nonce' }),
+  unproved('of another key', 'sender_mismatch', createDpopClient({ now }).proof('GET', `${PUBLIC_ORIGIN}/`, { token: bound }), {
+    challenge: 'invalid_token',
+  }),
+  {
+    name: 'a bound token without a proof',
+    on: 'bound',
+    headers: [['Authorization', `DPoP ${bound}`]],
+    status: 401,
+    code: 'proof_missing',
+    challenge: 'invalid_dpop_proof',
+    events: refusedAt('bind', 'proof_missing'),
+  },
+  {
+    name: 'a bound token as a bearer token',
+    on: 'bound',
+    token: bound,
+    status: 401,
+    code: 'sender_mismatch',
+    challenge: 'invalid_token',
+    events: refusedAt('bind', 'sender_mismatch'),
+  },
+  invalid('a bearer token where tokens must be bound', 'binding_required', valid, {
+    on: 'bound',
+    events: refusedAt('bind', 'binding_required'),
+  }),
+  {
+    name: 'a bearer token on a route for bound ones',
+    on: 'either',
+    path: '/bound',
+    token: valid,
+    status: 401,
+    code: 'binding_required',
+    challenge: 'invalid_token',
+    events: ['rules allow null', 'requirement refuse binding_required', 'response allow refused 401'],
+  },
+  {
+    name: 'a memory of proofs that is away',
+    on: 'forgetful',
+    headers: shown(proofFor()),
+    status: 503,
+    code: 'replay_unavailable',
+    retryAfter: '5',
+    events: refusedAt('bind', 'replay_unavailable'),
+  },
+]
+
 const ROWS: readonly Row[] = [
+  ...PROOF_ROWS,
+
   // Admitted
   {
     name: 'a direct call',
@@ -483,9 +627,9 @@ const ROWS: readonly Row[] = [
     name: 'DPoP',
     headers: [['Authorization', `DPoP ${valid}`]],
     status: 401,
-    code: 'binding_unsupported',
+    code: SWITCHED_ON ? 'sender_mismatch' : 'binding_unsupported',
     challenge: 'invalid_token',
-    events: refusedAt('credentials', 'binding_unsupported'),
+    events: SWITCHED_ON ? refusedAt('bind', 'sender_mismatch') : refusedAt('credentials', 'binding_unsupported'),
   },
   invalid('a token bound to a key', 'binding_unsupported', token({ cnf: { jkt: 'x' } }), {
     events: refusedAt('bind', 'binding_unsupported'),
@@ -731,9 +875,10 @@ beforeAll(async () => {
         const sink = memorySink()
         if (config.deaf) sink.refuse()
         sinks.set(framework, sink)
-        return config.options(sink)
+        const options = config.options(sink)
+        return options.dpop === undefined ? withSenderConstraint(options) : options
       },
-      build(config.optional ?? false),
+      build(config.optional ?? false, name === 'either'),
     )
     running.set(
       name as ConfigName,
@@ -821,17 +966,20 @@ describe.each(ROWS)('$name', (row) => {
   })
 })
 
+/** A challenge with an error; what a server offers beside it comes after. */
+const CHALLENGE =
+  /^(?:Bearer|DPoP) error="([a-z_]+)", error_description="[\x20\x21\x23-\x5b\x5d-\x7e]+"(?:, scope="([^"]*)")?(?:, (?:algs|resource_metadata)="[^"]+")*(?:, DPoP (?:(?:, )?(?:algs|resource_metadata)="[^"]+")+)?$/
+
 function expectRefusal({ headers, body }: Answer, row: Row, code: RefusalCode): void {
   expect(headers['content-type']).toBe('application/problem+json')
   expect(headers['cache-control']).toBe('no-store')
   expect(headers['retry-after']).toBe(row.retryAfter)
   const challenge = headers['www-authenticate']
   if (row.challenge === undefined) expect(challenge).toBeUndefined()
-  else if (row.challenge === null) expect(challenge).toBe('Bearer')
+  else if (row.challenge === null)
+    expect(challenge).toMatch(SWITCHED_ON ? /^Bearer resource_metadata="[^"]+", DPoP / : /^Bearer$/)
   else {
-    const [, error, scope] =
-      /^Bearer error="([a-z_]+)", error_description="[\x20\x21\x23-\x5b\x5d-\x7e]+"(?:, scope="(.*)")?$/.exec(challenge ?? '') ??
-      []
+    const [, error, scope] = CHALLENGE.exec(challenge ?? '') ?? []
     expect({ error, scope }).toEqual({ error: row.challenge, scope: row.challengeScope })
   }
   if (row.method === 'HEAD') {

@@ -128,6 +128,7 @@ function requestView(token: string): RequestView {
     authorization: [`Bearer ${token}`],
     header: () => null,
     peer: '192.0.2.1',
+    clientCertificate: null,
     raw: null,
   }
 }
@@ -135,7 +136,7 @@ function requestView(token: string): RequestView {
 /** Sends a token through `authenticate()`: the context, or the refusal. Anything else that is thrown fails the test. */
 async function call(on: ResourceServer, token: string): Promise<AuthContext | AuthError> {
   const exchangeKey = {}
-  const response: ResponseView = { status: 200, ended: false, onEnd: () => {} }
+  const response: ResponseView = { status: 200, ended: false, header: () => null, setHeader: () => {}, onEnd: () => {} }
   try {
     await on.authenticate()({ key: exchangeKey, request: requestView(token), response })
   } catch (error) {

@@ -7,21 +7,37 @@ import {
   type RefusalCode,
   type UnknownParty,
 } from '@behalf/core'
-import { refusalAnswer } from '@behalf/core/adapter'
+import { type ChallengeOffer, refusalAnswer, type Scheme } from '@behalf/core/adapter'
 import { expect } from 'vitest'
 import type { CorpusCase, ExpectedParty } from './corpus-cases.js'
 import type { Answer } from './corpus-servers.js'
+import { OFFER } from './sender-constraint.js'
 
 /** Judges what a server answered to a token of a case. */
-export function judge(each: CorpusCase, answer: Answer, token: string): void {
-  if (each.expected.outcome === 'reject') judgeRefusal(each, answer, token)
+export function judge(
+  each: CorpusCase,
+  answer: Answer,
+  token: string,
+  told: Told = { offer: OFFER, scheme: schemeOf(each) },
+): void {
+  if (each.expected.outcome === 'reject') judgeRefusal(each, answer, token, told)
   else judgeContext(each, answer)
+}
+
+/** How a refusal is told: what its server offers, and how the token came. */
+export interface Told {
+  readonly offer: ChallengeOffer | null
+  readonly scheme: Scheme
+}
+
+function schemeOf({ presentation }: CorpusCase): Scheme {
+  return presentation?.scheme?.toLowerCase() === 'dpop' ? 'DPoP' : 'Bearer'
 }
 
 /** Fields that Node and the frameworks add to every answer. */
 const TRANSPORT = ['connection', 'date', 'keep-alive', 'x-powered-by']
 
-function judgeRefusal({ expected, claims, header }: CorpusCase, answer: Answer, token: string): void {
+function judgeRefusal({ expected, claims, header }: CorpusCase, answer: Answer, token: string, told: Told): void {
   const challenge = answer.headers['www-authenticate'] ?? ''
   const { code } = JSON.parse(answer.body) as { code: RefusalCode }
   expect({ status: answer.status, error: /error="([^"]*)"/.exec(challenge)?.[1] ?? null }, code).toEqual({
@@ -33,7 +49,8 @@ function judgeRefusal({ expected, claims, header }: CorpusCase, answer: Answer, 
   expect(REASONS[expected.reason ?? ''] ?? [code], `refused as ${expected.reason}`).toContain(code)
 
   // A refusal made here, of no token at all, is the same in every letter.
-  const fixed = refusalAnswer(new AuthError(code))
+  const error = new AuthError(code)
+  const fixed = refusalAnswer(told.offer === null ? error : error.toldBy(told.offer, told.scheme, null))
   const { headers, ...rest } = answer
   const ours = Object.fromEntries(Object.entries(headers).filter(([name]) => !TRANSPORT.includes(name)))
   expect({ ...rest, headers: ours }).toEqual(fixed)
@@ -94,7 +111,7 @@ const REASONS: Readonly<Record<string, readonly RefusalCode[]>> = {
   client_id_malformed: ['claim_invalid'],
   client_not_allowed: ['client_refused', 'claim_invalid'],
   actor_not_allowed: ['actor_unauthorized'],
-  binding_missing: ['binding_unsupported'],
+  binding_missing: ['binding_unsupported', 'sender_mismatch'],
   binding_unsupported: ['binding_unsupported'],
 }
 

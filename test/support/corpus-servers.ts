@@ -6,6 +6,7 @@ import * as forKoa from '@behalf/koa'
 import { memorySink } from '@behalf/testing'
 import express from 'express'
 import Koa from 'koa'
+import { withSenderConstraint } from './sender-constraint.js'
 
 export interface Answer {
   readonly status: number
@@ -15,8 +16,8 @@ export interface Answer {
 
 /** A real server that answers every request with the context it was given. */
 export interface ContextServer {
-  /** Asks with an `Authorization` field. */
-  ask(authorization: string): Promise<Answer>
+  /** Asks with an `Authorization` field, and others. */
+  ask(authorization: string, more?: Readonly<Record<string, string>>): Promise<Answer>
   close(): Promise<void>
 }
 
@@ -29,20 +30,25 @@ export interface ContextServerOptions {
   /** Milliseconds since the epoch. */
   readonly now: () => number
   readonly clockToleranceSeconds: number
+  /** Further options of the server. */
+  readonly more?: Partial<ResourceServerOptions>
 }
 
 /** Room for the longest token of the corpus: what is too long is the resource server's to say. */
 const MAX_HEADER_BYTES = 4 * 1024 * 1024
 
 export async function startContextServer(options: ContextServerOptions): Promise<ContextServer> {
-  const { adapter, issuer, rule, now, clockToleranceSeconds } = options
-  const { listener, close } = LISTENERS[adapter]({
-    issuers: [issuer],
-    delegation: [rule],
-    audit: { sinks: [memorySink()] },
-    now,
-    clockToleranceSeconds,
-  })
+  const { adapter, issuer, rule, now, clockToleranceSeconds, more } = options
+  const { listener, close } = LISTENERS[adapter](
+    withSenderConstraint({
+      issuers: [issuer],
+      delegation: [rule],
+      audit: { sinks: [memorySink()] },
+      now,
+      clockToleranceSeconds,
+      ...more,
+    }),
+  )
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, listener)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -51,13 +57,16 @@ export async function startContextServer(options: ContextServerOptions): Promise
   const agent = new Agent({ keepAlive: true })
   const { port } = server.address() as AddressInfo
   return {
-    ask: (authorization) =>
+    ask: (authorization, more = {}) =>
       new Promise((resolve, reject) => {
-        const call = request({ agent, host: '127.0.0.1', port, path: '/', headers: { authorization } }, async (response) => {
-          const chunks: Buffer[] = []
-          for await (const chunk of response) chunks.push(chunk as Buffer)
-          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString() })
-        })
+        const call = request(
+          { agent, host: '127.0.0.1', port, path: '/', headers: { authorization, ...more } },
+          async (response) => {
+            const chunks: Buffer[] = []
+            for await (const chunk of response) chunks.push(chunk as Buffer)
+            resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString() })
+          },
+        )
         call.once('error', reject)
         call.end()
       }),

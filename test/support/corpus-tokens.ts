@@ -14,10 +14,13 @@ export const corpusJwks: JwkSet = { keys: [...KEYS.values()].map((key) => key.jw
 /** Header members that carry or locate a key. */
 const KEY_MEMBERS = ['jwk', 'jku', 'x5u', 'x5c']
 
-/** The tokens of a case, all with the same outcome: one, or as many as there are ways to forge it. */
-export function tokensOf(each: CorpusCase, attacker: Attacker): readonly string[] {
+/**
+ * The tokens of a case, all with the same outcome: one, or as many as there are ways to forge it.
+ * @param jkt thumbprint of the key that they are bound to beside all else
+ */
+export function tokensOf(each: CorpusCase, attacker: Attacker, jkt: string | null = null): readonly string[] {
   const header = each.header ?? {}
-  const payload = payloadOf(each)
+  const payload = jkt === null ? payloadOf(each) : boundTo(jkt, payloadOf(each))
   if (KEY_MEMBERS.some((name) => header[name] !== undefined)) {
     return headersOf(header, attacker).map((forged) => signCompact(forged, payload, attacker.key))
   }
@@ -61,6 +64,15 @@ function payloadOf({ id, claims, raw, raw_fragment: fragment, generator }: Corpu
   const [name = ''] = /(?<=^")[^"]+/.exec(exact) ?? []
   const others = { ...(claims as JsonObject), [name]: undefined }
   return `${JSON.stringify(others).slice(0, -1)},${exact}}`
+}
+
+/** The payload with a `cnf` at its end. One that is no object stays what it is. */
+function boundTo(jkt: string, payload: string): string {
+  const end = payload.lastIndexOf('}')
+  const cnf = `"cnf":${JSON.stringify({ jkt })}}`
+  return /^\s*\{/.test(payload) && end > 0
+    ? `${payload.slice(0, end)}${/\{\s*$/.test(payload.slice(0, end)) ? '' : ','}${cnf}${payload.slice(end + 1)}`
+    : payload
 }
 
 /** Text of a chain of actors; nothing recursive could write one of 20,000. */

@@ -6,6 +6,7 @@ import { headerOf, type NodeResponse } from './node-http.js'
 import type { HttpAnswer } from './request-view.js'
 import type { ResourceServer } from './resource-server.js'
 
+export type { ChallengeOffer, Scheme } from './challenge.js'
 export type { AuthContext, DelegatedContext } from './delegation/context.js'
 export { ApplicationError, AuthError, ConfigError } from './errors.js'
 export type { KeyControl } from './key-control.js'

@@ -13,16 +13,19 @@ function requestWith(...authorization: string[]): RequestView {
     authorization,
     header: () => null,
     peer: null,
+    clientCertificate: null,
     raw: null,
   }
 }
 
 /** The token, `null`, or the code of the refusal. */
-function read(lines: readonly string[], from: CredentialsSource | null = null): string | null {
+function read(lines: readonly string[], from: CredentialsSource | null = null, offersDpop = false): string | null {
   try {
-    const token = readCredentials(requestWith(...lines), from)
-    if (token !== null && !isBearerToken(token)) return 'credentials_malformed' // as the server does
-    return token === null ? null : `token ${token}`
+    const credentials = readCredentials(requestWith(...lines), from, offersDpop)
+    if (credentials === null) return null
+    const { scheme, token } = credentials
+    if (!isBearerToken(token)) return 'credentials_malformed' // as the server does
+    return scheme === 'Bearer' ? `token ${token}` : `bound ${token}`
   } catch (error) {
     if (error instanceof AuthError) return error.code
     throw error
@@ -88,6 +91,20 @@ describe('the Authorization field', () => {
     expect(read([line])).toBe(result)
   })
 
+  test.each([
+    ['DPoP a.b.c', 'bound a.b.c'],
+    ['dpop a.b.c', 'bound a.b.c'],
+    ['DPOP   a', 'bound a'],
+    ['Bearer a.b.c', 'token a.b.c'],
+    ['DPoP', 'credentials_malformed'],
+    ['DPoP a b', 'credentials_malformed'],
+    ['DPoP a, Bearer b', 'credentials_malformed'],
+    ['DPoP: a', 'credentials_malformed'],
+    ['DPoP2 a', 'credentials_missing'],
+  ])('[RFC9449-7.1-scheme] where the scheme is offered, %j: %s', (line, result) => {
+    expect(read([line], null, true)).toBe(result)
+  })
+
   test('no line at all is no credential', () => {
     expect(read([])).toBeNull()
   })
@@ -145,17 +162,21 @@ describe('another source', () => {
     const from = () => {
       throw broken
     }
-    expect(() => readCredentials(requestWith(), from)).toThrow(broken)
-    expect(() => readCredentials(requestWith('Bearer a'), from)).toThrow(broken)
+    expect(() => readCredentials(requestWith(), from, false)).toThrow(broken)
+    expect(() => readCredentials(requestWith('Bearer a'), from, false)).toThrow(broken)
   })
 
   test('it is asked with the request, once', () => {
     const asked: RequestView[] = []
     const request = requestWith()
-    readCredentials(request, (each) => {
-      asked.push(each)
-      return null
-    })
+    readCredentials(
+      request,
+      (each) => {
+        asked.push(each)
+        return null
+      },
+      false,
+    )
     expect(asked).toEqual([request])
   })
 })

@@ -92,7 +92,15 @@ function keyServer(keysAt: (url: string) => readonly object[] = () => [KEY.jwk])
 /** The registry alone, where a test must see whether there is a promise to wait for. */
 function registryOf(lookup: IssuerLookup): AskedIssuers {
   const fetch: Fetch = () => Promise.reject(new Error('nothing is fetched here'))
-  return new AskedIssuers(lookup, { fetch, now, limits: DEFAULT_LIMITS, random: () => 0.5, keepFresh: false, screen: null })
+  return new AskedIssuers(lookup, {
+    fetch,
+    now,
+    limits: DEFAULT_LIMITS,
+    random: () => 0.5,
+    keepFresh: false,
+    screen: null,
+    dpopLacks: null,
+  })
 }
 
 describe('what the function is asked', () => {

@@ -443,6 +443,7 @@ describe('a key that is removed, or replaced under its id', () => {
       random: () => 0.5,
       keepFresh: false,
       screen: null,
+      dpopLacks: null,
     }
     const issuer = resolveIssuer(
       oauth({ issuer: ISSUER, audience: TEST_AUDIENCE, jwksUri: server.jwksUri }),

@@ -233,6 +233,7 @@ describe('remote keys', () => {
       random: () => 0.5,
       keepFresh: false,
       screen: null,
+      dpopLacks: null,
     }
     const issuer = resolveIssuer(oauth({ issuer: ISSUER, audience: TEST_AUDIENCE, jwks: GOOD_SET }), 'issuer', environment)
     const present = await issuer.keys.within(0)

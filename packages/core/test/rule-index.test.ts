@@ -13,7 +13,7 @@ const ISSUERS = ['https://a.example', 'https://b.example', '__proto__']
 const IDS = ['user-1', 'admin', 'constructor']
 const TENANTS = ['t1', 't2']
 const PROFILES = ['ai_agent', 'service', 'tostring']
-const KNOWN = { names: new Set(ISSUERS), several: true, scopesAreWords: true }
+const KNOWN = { names: new Set(ISSUERS), several: true, scopesAreWords: true, offersDpop: false }
 
 const oneOrMore = <T>(values: readonly T[]) => fc.subarray([...values], { minLength: 1 })
 const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined })

@@ -61,7 +61,9 @@ describe('pinoSink()', () => {
     const text: string[] = []
     const logger = pino({}, { write: (line: string) => void text.push(line) })
     await pinoSink(logger).write(
-      testEvent({ net: { peer: null, forwarded: null, userAgent: '"}\\\u2028{', callerRequestId: null } }),
+      testEvent({
+        net: { peer: null, forwarded: null, userAgent: '"}\\\u2028{', callerRequestId: null },
+      }),
     )
     expect(text).toHaveLength(1)
     expect(text[0]?.trimEnd().split('\n')).toHaveLength(1)
@@ -141,11 +143,11 @@ describe('pinoSink()', () => {
   const exchangeOf = (token: string) => ({
     key: {},
     request: {
-      ...{ method: 'GET', wireMethod: 'GET', path: '/', url: '/', route: null, peer: null, raw: null },
+      ...{ method: 'GET', wireMethod: 'GET', path: '/', url: '/', route: null, peer: null, clientCertificate: null, raw: null },
       authorization: [`Bearer ${token}`],
       header: () => null,
     },
-    response: { status: 200, ended: false, onEnd() {} },
+    response: { status: 200, ended: false, header: () => null, setHeader() {}, onEnd() {} },
   })
 
   it('whose logger was silenced lets no call pass unrecorded: 503', async () => {

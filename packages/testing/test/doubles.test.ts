@@ -42,11 +42,12 @@ async function real(kind: AuthContext['kind']) {
         route: '/',
         authorization: [`Bearer ${token}`],
         peer: null,
+        clientCertificate: null,
         raw: null,
       },
       header: () => null,
     },
-    response: { status: 200, ended: false, onEnd() {} },
+    response: { status: 200, ended: false, header: () => null, setHeader() {}, onEnd() {} },
   })
   return { context: server.contextOf(key) as AuthContext, event: sink.events[0] as AuditEvent }
 }

@@ -14,6 +14,8 @@ import { AuthError, createResourceServer, type ResourceServer, type ResponseView
 import { type OAuthOptions, oauth } from '@behalf/core/issuers'
 import { createSigningKey, type MemorySink, memorySink, type SigningKey, signCompact, type TokenFixture } from '@behalf/testing'
 
+import { withSenderConstraint } from '../../../../test/support/sender-constraint.js'
+
 /** The world's time, in seconds: tokens are issued then, and the server's clock says so. */
 export const NOW_SECONDS = 1790000000
 export const ISSUER = 'https://as.example.test'
@@ -76,7 +78,16 @@ export function anyRule(more: Partial<DelegationRule> = {}): DelegationRule {
 export class HeldResponse implements ResponseView {
   status = 200
   ended = false
+  readonly #headers = new Map<string, string>()
   #listeners: ((finished: boolean) => void)[] = []
+
+  header(name: string): string | null {
+    return this.#headers.get(name) ?? null
+  }
+
+  setHeader(name: string, value: string): void {
+    this.#headers.set(name, value)
+  }
 
   onEnd(listener: (finished: boolean) => void): void {
     this.#listeners.push(listener)
@@ -102,6 +113,7 @@ export function requestView(token: string | null, more: Partial<RequestView> & {
     authorization: token === null ? [] : [`Bearer ${token}`],
     header: (name) => headers[name] ?? null,
     peer: '127.0.0.1',
+    clientCertificate: null,
     raw: null,
   }
   // Not spread: a getter among them is read as late as an adapter's own.
@@ -138,12 +150,14 @@ export function createWorld(options: Partial<ResourceServerOptions> = {}): World
   const world: World = {
     now: NOW_SECONDS * 1000,
     sink,
-    server: createResourceServer({
-      issuers: [oauthIssuer()],
-      audit: { sinks: [sink] },
-      now: () => world.now,
-      ...options,
-    }),
+    server: createResourceServer(
+      withSenderConstraint({
+        issuers: [oauthIssuer()],
+        audit: { sinks: [sink] },
+        now: () => world.now,
+        ...options,
+      }),
+    ),
     async call(token, request = {}, optional = false) {
       const compact = token === null || typeof token === 'string' ? token : tokenOf(token)
       const key = {}

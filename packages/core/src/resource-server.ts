@@ -133,7 +133,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     if (!anonymousToo) {
       const error = new AuthError('credentials_missing')
       log.refused(visit, 'credentials', error)
-      throw error
+      throw told(visit.scheme, error)
     }
     visit.state = 'anonymous'
     return 'go_on'
@@ -287,14 +287,14 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
 
   /** Takes note that a request's way ended here. Frameworks take a falsy error for none, and a text for a command. */
   function refused(visit: Visit, error: unknown): Error {
-    const failure = error instanceof Error ? told(visit, error) : new ApplicationError(error)
+    const failure = error instanceof Error ? told(visit.scheme, error) : new ApplicationError(error)
     visit.state = 'refused'
     visit.failure = failure
     return failure
   }
 
   /** A refusal with all that this server's challenges tell. */
-  function told({ scheme }: Visit, error: Error): Error {
+  function told(scheme: Scheme, error: Error): Error {
     if (offer === null || !(error instanceof AuthError)) return error
     const nonce = error.code === 'proof_nonce_required' ? (settings.dpop?.nonces?.current(now() / 1000) ?? null) : null
     return error.toldBy(offer, scheme, nonce)
@@ -308,7 +308,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
       const error = errorOf(refusal, refusal === 'scope_insufficient' ? [...scopes, ...anyScope] : [])
       visit.guardStatus = error.status
       log.refused(visit, 'requirement', error, { context: visit.context, rule: visit.admission.rule })
-      throw told(visit, error)
+      throw told(visit.scheme, error)
     })
   }
 
@@ -362,9 +362,13 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     async verify(given) {
       const token = String(given)
       const unrecorded: Note = () => {}
-      const proven = await verify(token, verifier.recall(token), unrecorded)
-      await bind(proven, 'Bearer', null, unrecorded)
-      return proven.context
+      try {
+        const proven = await verify(token, verifier.recall(token), unrecorded)
+        await bind(proven, 'Bearer', null, unrecorded)
+        return proven.context
+      } catch (error) {
+        throw error instanceof Error ? told('Bearer', error) : error
+      }
     },
 
     ready,

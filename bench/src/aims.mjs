@@ -55,6 +55,7 @@ const JUDGES = {
   growth: judgeGrowth,
   memory: judgeMemory,
   startup: judgeStartup,
+  dpop: judgeDpop,
   audit: judgeAudit,
 }
 
@@ -161,6 +162,23 @@ function judgeStartup({ rows, packages }) {
       met: own.milliseconds <= peer.milliseconds,
     },
     { figure: 'packages beside the framework and the adapter', aim: 'at most 3', measured: String(count), met: count <= 3 },
+  ]
+}
+
+/** What a bearer token may cost more where proofs are taken too. */
+const ALLOWED_NANOSECONDS = 500
+
+/** A request that proves its sender is at least as fast as with the one peer that can do so, new tokens and new proofs throughout. */
+function judgeDpop({ micro, http }) {
+  const { extraNanoseconds } = micro.bearer.find(({ name }) => name === 'DPoP allowed')
+  return [
+    ...http.scenarios
+      .filter(({ framework, heat }) => framework === 'express' && heat === 'cold')
+      .map(({ title, rows }) => {
+        const { ofPeer } = rows.find(({ name }) => name === 'behalf')
+        return atLeast(`${title}, requests/s, of express-oauth2-jwt-bearer`, ofPeer, 1)
+      }),
+    atMost('a hot bearer token where DPoP is allowed, beyond not configured', extraNanoseconds, ALLOWED_NANOSECONDS, ' ns'),
   ]
 }
 

@@ -9,14 +9,17 @@ class Request {
   url = '/orders'
   route = '/orders'
   peer = '127.0.0.1'
+  clientCertificate = null
   raw = null
+  #proof
 
-  constructor(authorization) {
+  constructor(authorization, proof) {
     this.authorization = [authorization]
+    this.#proof = proof
   }
 
-  header() {
-    return null
+  header(name) {
+    return name === 'dpop' ? this.#proof : null
   }
 }
 
@@ -24,6 +27,12 @@ class Response {
   status = 200
   ended = false
   #listeners = []
+
+  header() {
+    return null
+  }
+
+  setHeader() {}
 
   onEnd(listener) {
     this.#listeners.push(listener)
@@ -66,15 +75,18 @@ const RULES = [
   AGENT_RULE,
 ]
 
-/** Options of a resource server that trusts an issuer, with rules and a sink. */
-export function guardOptions({ issuer, audience, jwksUri }, sink = recentEventsSink()) {
-  return { issuers: [oauth({ issuer, audience, jwksUri })], delegation: RULES, audit: { sinks: [sink] } }
+/**
+ * Options of a resource server that trusts an issuer, with rules and a sink.
+ * @param {object} [issuerMore] further options of the issuer
+ */
+export function guardOptions({ issuer, audience, jwksUri }, sink = recentEventsSink(), issuerMore = {}) {
+  return { issuers: [oauth({ issuer, audience, jwksUri, ...issuerMore })], delegation: RULES, audit: { sinks: [sink] } }
 }
 
 /**
  * One request's way: `authenticate()`, then `guard()` where it is asked for, then the response's end, which brings the record of
  * the outcome. A promise is awaited only where a step returns one, as adapters do.
- * @returns {(authorization: string) => unknown} true, or a promise of it; throws or rejects where a step refuses
+ * @returns {(authorization: string, proof?: string | null) => unknown} true, or a promise of it; throws or rejects where a step refuses
  */
 export function requestThrough(server, { guarded = false } = {}) {
   const authenticate = server.authenticate()
@@ -86,8 +98,8 @@ export function requestThrough(server, { guarded = false } = {}) {
     if (typeof judged?.then === 'function') return judged.then(() => finish(exchange))
     return finish(exchange)
   }
-  return (authorization) => {
-    const exchange = { key: {}, request: new Request(authorization), response: new Response() }
+  return (authorization, proof = null) => {
+    const exchange = { key: {}, request: new Request(authorization, proof), response: new Response() }
     const passage = authenticate(exchange)
     return typeof passage?.then === 'function'
       ? passage.then((value) => afterwards(value, exchange))

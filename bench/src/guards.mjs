@@ -46,11 +46,15 @@ function judge(claims) {
   return typeof claims?.scope === 'string' && claims.scope.split(' ').includes(SCOPE) ? 200 : 403
 }
 
-function credentialOf(authorization) {
-  return authorization?.startsWith('Bearer ') ? authorization.slice(7) : null
+function bearerOf({ headers: { authorization } }) {
+  return authorization?.startsWith('Bearer ') ? [authorization.slice(7)] : null
 }
 
-function expressAround(verify) {
+/**
+ * @param {(...credentials: string[]) => unknown} verify
+ * @param {(request: import('node:http').IncomingMessage) => string[] | null} [credentialsOf] what a request shows; `null`: nothing
+ */
+export function expressAround(verify, credentialsOf = bearerOf) {
   const refuse = (response, status) => response.status(status).set('WWW-Authenticate', 'Bearer').end()
   return (request, response, next) => {
     const go = (claims) => {
@@ -59,10 +63,10 @@ function expressAround(verify) {
       request.auth = claims
       next()
     }
-    const token = credentialOf(request.headers.authorization)
-    if (token === null) return refuse(response, 401)
+    const credentials = credentialsOf(request)
+    if (credentials === null) return refuse(response, 401)
     try {
-      const claims = verify(token)
+      const claims = verify(...credentials)
       if (typeof claims?.then !== 'function') return go(claims)
       claims.then(go, () => refuse(response, 401))
     } catch {
@@ -71,13 +75,14 @@ function expressAround(verify) {
   }
 }
 
-function koaAround(verify) {
+/** The same for Koa. */
+export function koaAround(verify, credentialsOf = bearerOf) {
   return async (context, next) => {
-    const token = credentialOf(context.req.headers.authorization)
-    if (token === null) return context.throw(401)
+    const credentials = credentialsOf(context.req)
+    if (credentials === null) return context.throw(401)
     let claims
     try {
-      claims = verify(token)
+      claims = verify(...credentials)
       if (typeof claims?.then === 'function') claims = await claims
     } catch {
       return context.throw(401)

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
 import autocannon from 'autocannon'
+import { TARGET } from './dpop-target.mjs'
 import { quantile } from './rounds.mjs'
 
 const CONNECTIONS = 32
@@ -9,19 +10,25 @@ const CONNECTIONS = 32
 /** Told to the parent while there is still enough for what goes out until it reacts. */
 const RESERVE = 500
 
-/** @type {Map<string, Buffer[]>} the requests of a file of tokens, made once and used against every server */
+/** @type {Map<string, Buffer[]>} the requests of a file of credentials, made once and used against every server */
 const requestsOf = new Map()
 
 function readRequests(file) {
   if (!requestsOf.has(file)) {
-    const tokens = readFileSync(file, 'latin1').split('\n').filter(Boolean)
-    requestsOf.set(file, tokens.map(requestWith))
+    const lines = readFileSync(file, 'latin1').split('\n').filter(Boolean)
+    requestsOf.set(file, lines.map(requestWith))
   }
   return requestsOf.get(file)
 }
 
-function requestWith(token) {
-  const lines = ['GET /orders HTTP/1.1', 'Host: api.bench.example', 'Connection: keep-alive', `Authorization: Bearer ${token}`]
+/** @param {string} line a token; behind a space the proof that goes with it */
+function requestWith(line) {
+  const [token, proof] = line.split(' ')
+  const credentials =
+    proof === undefined
+      ? ['Host: api.bench.example', `Authorization: Bearer ${token}`]
+      : [`Host: ${new URL(TARGET).host}`, `Authorization: DPoP ${token}`, `DPoP: ${proof}`]
+  const lines = ['GET /orders HTTP/1.1', 'Connection: keep-alive', ...credentials]
   return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
 }
 
@@ -89,7 +96,8 @@ process.on('message', ({ command, ...given }) => {
   if (command === 'prepare') {
     readRequests(given.file)
     process.send({ prepared: true })
-  } else if (command === 'start') start(given)
+  } else if (command === 'forget') requestsOf.delete(given.file)
+  else if (command === 'start') start(given)
   else if (command === 'mark') load.mark()
   else if (command === 'result') process.send({ result: load.result() })
   else if (command === 'stop') load.stop()

@@ -1,8 +1,8 @@
 // One application in one guarded state, in a process of its own; tells its parent what it has served, and what that cost.
 import { performance } from 'node:perf_hooks'
-import { guardNamed } from './guards.mjs'
 
-const { framework, guard, algorithm, environment } = JSON.parse(process.argv[2])
+const { guards, framework, guard, algorithm, environment } = JSON.parse(process.argv[2])
+const { guardNamed } = await import(guards)
 let served = 0
 const answer = () => {
   served++

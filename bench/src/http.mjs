@@ -2,12 +2,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { startChild } from './child.mjs'
 import { GUARDS, UNGUARDED } from './guards.mjs'
-import { inRounds, median, medianOfPairs } from './rounds.mjs'
-import { fixed, printTable, progress, whole } from './table.mjs'
+import { inRounds } from './rounds.mjs'
+import { progress, whole } from './table.mjs'
 import { environmentOf, forged, signPool, startIssuer } from './tokens.mjs'
+import { measureWindow, printServed, startServer, summarize, underLoad, warmUp } from './under-load.mjs'
 
 const BARE = [UNGUARDED, 'by hand, thread pool', 'fast-jwt, cache', 'jose', 'aws-jwt-verify']
 
@@ -64,7 +64,7 @@ export async function runHttp({ quick }) {
     for (const scenario of plan.scenarios) {
       const title = `${scenario.framework} ${scenario.heat} ${scenario.algorithm}`
       const rows = await measureScenario({ ...scenario, title, plan, environment, load, pools })
-      print(title, rows)
+      printServed(title, rows)
       scenarios.push({ ...scenario, title, rows })
     }
     return { scenarios }
@@ -99,9 +99,11 @@ function createPools(issuer, folder, load, { scenarios, segment, warmUp }) {
 }
 
 async function measureScenario(bench) {
-  const { title, rounds, heat, plan, algorithm, pools } = bench
+  const { title, rounds, heat, plan, framework, algorithm, environment, pools } = bench
   const once = heat === 'cold'
-  const servers = guardsOf(bench).map((guard) => startServer({ ...bench, guard: guard.name }))
+  const servers = guardsOf(bench).map((guard) =>
+    startServer({ guards: './guards.mjs', guard: guard.name, framework, algorithm, environment }),
+  )
   const subjects = []
   try {
     for (const [index, guard] of guardsOf(bench).entries()) {
@@ -118,66 +120,18 @@ async function measureScenario(bench) {
       subjects,
       rounds,
       progress: (text) => progress(`http ${title}: ${text}`),
-      measure: (subject, round) => measureWindow(bench, subject, round, once),
+      measure: (subject, round) => windowOf(bench, subject, round, once),
     })
-    return summarize(samples)
+    return summarize(samples, UNGUARDED)
   } finally {
     for (const server of await Promise.allSettled(servers)) server.value?.end()
   }
 }
 
-function warmUp(bench, server, file, { requests, milliseconds }) {
-  return underLoad(bench, server, { file }, async () => {
-    const start = Date.now()
-    let served = 0
-    while (Date.now() - start < milliseconds && served < requests) {
-      await sleep(100)
-      served = (await server.ask()).served
-    }
-  })
-}
-
-/**
- * Does something while a server is under load. `from` and `to`: tokens of the file of which none is used twice; without them
- * they come round and round.
- */
-async function underLoad({ title, load }, server, given, act) {
-  const low = load.until((message) => message.low)
-  const ended = load.until((message) => message.ended)
-  load.send({ command: 'start', port: server.port, ...given })
-  const result = await act(low.promise)
-  load.send({ command: 'stop' })
-  const { statuses } = await ended.promise
-  low.forget()
-  const wrong = Object.entries(statuses).filter(([status]) => status !== '200')
-  if (wrong.length > 0)
-    throw new Error(`${title}: ${server.guard} answered ${wrong.map(([status, count]) => `${status} x ${count}`)}`)
-  return result
-}
-
-async function measureWindow(bench, { guard, server, file }, round, once) {
-  const { title, load, plan } = bench
-  const from = plan.warmUp.newTokens + round * plan.segment
-  const tokens = once ? { file, from, to: from + plan.segment } : { file }
-  return underLoad(bench, server, tokens, async (low) => {
-    await sleep(plan.settleMilliseconds)
-    const before = await server.ask()
-    load.send({ command: 'mark' })
-    await Promise.race([sleep(plan.windowMilliseconds), low])
-    const [after, { result }] = await Promise.all([server.ask(), load.ask({ command: 'result' }, (message) => message.result)])
-    const requests = after.served - before.served
-    if (requests < 20) throw new Error(`${title}: ${guard.name} served ${requests} requests in a window: too few to say anything`)
-    const milliseconds = after.at - before.at
-    const cpu = after.cpuMicroseconds - before.cpuMicroseconds
-    return {
-      perSecond: (requests * 1000) / milliseconds,
-      cpuMicroseconds: cpu / requests,
-      p50: result.p50,
-      p99: result.p99,
-      serverBusy: cpu / 1000 / milliseconds,
-      loadBusy: result.busy,
-    }
-  })
+function windowOf(bench, subject, round, once) {
+  const { segment, warmUp: before } = bench.plan
+  const from = before.newTokens + round * segment
+  return measureWindow(bench, subject, once ? { file: subject.file, from, to: from + segment } : { file: subject.file })
 }
 
 /** A guard that lets a forged token pass, or stops a good one, is not worth a figure. */
@@ -197,51 +151,4 @@ async function checkThatItGuards(port, guard, sample, title) {
     const status = await ask(headers)
     if (status !== wanted) throw new Error(`${title}: ${guard.name} answers ${status} to ${what}, not ${wanted}`)
   }
-}
-
-async function startServer({ framework, guard, algorithm, environment }) {
-  const child = startChild('./http-server.mjs', [JSON.stringify({ framework, guard, algorithm, environment })])
-  const { port } = await child.until((message) => message.port).promise
-  return { guard, port, ask: () => child.ask({}, (message) => message.at), end: child.end }
-}
-
-/** Ratios and differences are taken round by round; where nobody went unguarded there are none. */
-function summarize(samples) {
-  const bare = [...samples].find(([{ guard }]) => guard.name === UNGUARDED)?.[1]
-  return [...samples].map(([{ guard }, windows]) => {
-    const of = (figure) => median(windows.map((window) => window[figure]))
-    const beside = (join) => (bare === undefined ? null : medianOfPairs(bare, windows, join))
-    return {
-      name: guard.name,
-      kind: guard.kind,
-      tokens: guard.tokens,
-      perSecond: of('perSecond'),
-      ratio: beside((without, own) => own.perSecond / without.perSecond),
-      cpuMicroseconds: of('cpuMicroseconds'),
-      cpuAboveUnguarded: beside((without, own) => own.cpuMicroseconds - without.cpuMicroseconds),
-      p50: of('p50'),
-      p99: of('p99'),
-      serverBusy: of('serverBusy'),
-      loadBusy: of('loadBusy'),
-      windows,
-    }
-  })
-}
-
-function print(title, rows) {
-  printTable(
-    `${title}, 32 connections`,
-    ['', 'requests/s', 'ratio', 'CPU us', 'above unguarded', 'p50 ms', 'p99 ms', 'server busy', 'load busy'],
-    rows.map((row) => [
-      row.name,
-      whole(row.perSecond),
-      fixed(row.ratio),
-      fixed(row.cpuMicroseconds, 1),
-      fixed(row.cpuAboveUnguarded, 1),
-      fixed(row.p50, 2),
-      fixed(row.p99, 2),
-      fixed(row.serverBusy),
-      fixed(row.loadBusy),
-    ]),
-  )
 }

@@ -1,4 +1,4 @@
-// npm run bench [-- --quick] [micro] [http] [growth] [memory] [startup] [audit]
+// npm run bench [-- --quick] [micro] [http] [growth] [memory] [startup] [dpop] [audit]
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { judgeAims, printAims } from './aims.mjs'
@@ -12,6 +12,7 @@ const PARTS = {
   growth: async (options) => (await import('./growth.mjs')).runGrowth(options),
   micro: async (options) => (await import('./micro.mjs')).runMicro(options),
   http: async (options) => (await import('./http.mjs')).runHttp(options),
+  dpop: async (options) => (await import('./dpop.mjs')).runDpop(options),
   audit: async (options) => (await import('./audit.mjs')).runAudit(options),
 }
 

@@ -1,23 +1,17 @@
 // One verification, without HTTP: every peer beside the raw primitive of the same algorithm.
-import { performance } from 'node:perf_hooks'
 import { createResourceServer } from '@behalf/core'
 import { guardOptions, recentEventsSink, requestThrough } from './exchange.mjs'
 import { exposedGc } from './gc.mjs'
 import { PEERS } from './peers.mjs'
 import { inRounds, median, medianOfPairs } from './rounds.mjs'
 import { fixed, printTable, progress, whole } from './table.mjs'
+import { manyAtOnce, oneByOne } from './timed-calls.mjs'
 import { ALGORITHMS, bearerOf, environmentOf, forged, partsOf, signPool, startIssuer, textOf } from './tokens.mjs'
 
 const FLOOR = 'crypto.verify'
 const DIRECT = 'behalf, authenticate'
 const DELEGATED = 'behalf, authenticate delegated'
 const AT_ONCE = 32
-
-/** Calls between two looks at the clock, which itself costs some 50 ns. */
-const BETWEEN_LOOKS = 16
-
-/** Calls in a window at least: fewer would show a wake-up of the operating system rather than a verification. */
-const LEAST_CALLS = 64
 
 const MODES = [
   { name: 'cold', repeated: false, lanes: 1 },
@@ -124,40 +118,6 @@ async function checkThatDelegationIsRecorded(environment, token) {
   const sink = recentEventsSink()
   await requestThrough(createResourceServer(guardOptions(environment, sink)))(bearerOf(token))
   if (sink.count !== 2) throw new Error(`a delegated call left ${sink.count} events in the sink, not a decision and an outcome`)
-}
-
-/**
- * @param {boolean} apart each call in a run of code of its own, as requests come: calls in one run are many at once to a guard that looks
- * @returns {Promise<number>} nanoseconds a call
- */
-async function oneByOne(call, inputs, { milliseconds }, apart) {
-  const start = performance.now()
-  let done = 0
-  while (done < inputs.length) {
-    const end = Math.min(done + BETWEEN_LOOKS, inputs.length)
-    for (; done < end; done++) {
-      const result = call(inputs[done])
-      if (apart || typeof result?.then === 'function') await result
-    }
-    if (done >= LEAST_CALLS && performance.now() - start > milliseconds) break
-  }
-  return ((performance.now() - start) * 1e6) / done
-}
-
-/** So many calls under way at any time; one that answers at once goes on at once, as its caller would. */
-async function manyAtOnce(call, inputs, { milliseconds }, lanes) {
-  const start = performance.now()
-  let next = 0
-  let over = false
-  const lane = async () => {
-    while (!over && next < inputs.length) {
-      const result = call(inputs[next++])
-      if (typeof result?.then === 'function') await result
-      if (next >= LEAST_CALLS && next % BETWEEN_LOOKS === 0 && performance.now() - start > milliseconds) over = true
-    }
-  }
-  await Promise.all(Array.from({ length: lanes }, lane))
-  return ((performance.now() - start) * 1e6) / next
 }
 
 function summarize(samples) {

@@ -26,9 +26,9 @@ const EVERY = ['RS256', 'PS256', 'ES256', 'EdDSA']
 const WITHOUT_EDDSA = ['RS256', 'PS256', 'ES256']
 
 /** Tokens that a cache of a peer keeps; behalf's own default. */
-const CACHE_ENTRIES = 10_000
+export const CACHE_ENTRIES = 10_000
 
-function jwkOf({ jwks }, algorithm) {
+export function jwkOf({ jwks }, algorithm) {
   return jwks.keys.find(({ alg }) => alg === algorithm)
 }
 
@@ -41,7 +41,7 @@ function pemOf(environment, algorithm) {
 }
 
 /** Digest and key options of Node's `crypto.verify`. */
-function primitiveOf(environment, algorithm) {
+export function primitiveOf(environment, algorithm) {
   const key = publicKeyOf(environment, algorithm)
   if (algorithm === 'EdDSA') return { digest: null, options: key }
   if (algorithm === 'ES256') return { digest: 'sha256', options: { key, dsaEncoding: 'ieee-p1363' } }
@@ -70,7 +70,7 @@ function rawSynchronous(environment, algorithm) {
   return ({ signed, signature }) => cryptoVerify(digest, signed, options, signature)
 }
 
-function onThreadPool(digest, signed, options, signature) {
+export function onThreadPool(digest, signed, options, signature) {
   return new Promise((resolve, reject) => {
     cryptoVerify(digest, signed, options, signature, (error, holds) => (error ? reject(error) : resolve(holds)))
   })
@@ -93,7 +93,7 @@ function rawWebCrypto(environment, algorithm) {
 }
 
 /** What a careful person writes without a library: parsed once, key pinned, the claims that matter checked. */
-function parseByHand(token, { issuer, audience }, algorithm, kid) {
+export function parseByHand(token, { issuer, audience }, algorithm, kid) {
   const [header64, payload64, signature64, more] = token.split('.')
   if (signature64 === undefined || more !== undefined) throw new Error('malformed')
   const header = JSON.parse(Buffer.from(header64, 'base64url').toString())
@@ -198,9 +198,10 @@ async function oauth4web({ issuer, audience, jwksUri }, algorithm) {
   }
 }
 
-export async function bearerMiddleware({ issuer, audience, jwksUri }, algorithm) {
+/** @param {object} [more] further options of the library */
+export async function bearerMiddleware({ issuer, audience, jwksUri }, algorithm, more = {}) {
   const { auth } = await import('express-oauth2-jwt-bearer')
-  return auth({ issuer, audience, jwksUri, tokenSigningAlg: algorithm })
+  return auth({ issuer, audience, jwksUri, tokenSigningAlg: algorithm, ...more })
 }
 
 export async function expressJwtMiddleware({ issuer, audience, jwksUri }, algorithm) {
@@ -209,17 +210,21 @@ export async function expressJwtMiddleware({ issuer, audience, jwksUri }, algori
   return expressjwt({ secret: jwksRsa.expressJwtSecret({ jwksUri, cache: true }), algorithms: [algorithm], issuer, audience })
 }
 
-/** An Express middleware, called with the least of a request that it asks for. */
-function calledAlone(middleware) {
-  return (authorization) =>
+/**
+ * An Express middleware, called with the least of a request that it asks for.
+ * @returns {(authorization: string, proof?: string) => Promise<unknown>}
+ */
+export function calledAlone(middleware, origin = 'https://api.bench.example') {
+  const { protocol, host } = new URL(origin)
+  return (authorization, proof) =>
     new Promise((resolve, reject) => {
-      const headers = { host: 'api.bench.example', authorization }
+      const headers = { host, authorization, ...(proof !== undefined && { dpop: proof }) }
       const request = {
         method: 'GET',
         url: '/orders',
         originalUrl: '/orders',
-        protocol: 'https',
-        host: headers.host,
+        protocol: protocol.slice(0, -1),
+        host,
         headers,
         query: {},
         is: () => false,

@@ -62,13 +62,19 @@ export function headerOf({ algorithm, kid }) {
  *   is used twice would bring its hash along, and make every cache that hashes whole tokens look faster than it is.
  */
 export async function signPool({ issuer, algorithm, count, delegated = false, more = {} }) {
-  const key = issuer.key(algorithm)
+  const lines = await signOnAllCores(count, { key: issuer.key(algorithm), iss: issuer.issuer, delegated, more })
+  return lines.map((token) => Buffer.from(token, 'latin1'))
+}
+
+/**
+ * What sign-worker.mjs makes, so many of it, in the order of the workers.
+ * @returns {Promise<string[]>}
+ */
+export async function signOnAllCores(count, given) {
   const workers = availableParallelism()
+  const firstOf = (index) => Math.floor((count * index) / workers)
   const shares = await Promise.all(
-    Array.from({ length: workers }, (_, index) => {
-      const share = Math.floor(count / workers) + (index < count % workers ? 1 : 0)
-      return inWorker({ key, iss: issuer.issuer, count: share, delegated, more })
-    }),
+    Array.from({ length: workers }, (_, index) => inWorker({ ...given, first: firstOf(index), end: firstOf(index + 1) })),
   )
   return shares.flat()
 }
@@ -76,14 +82,7 @@ export async function signPool({ issuer, algorithm, count, delegated = false, mo
 function inWorker(workerData) {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL('./sign-worker.mjs', import.meta.url), { workerData })
-    worker.once('message', (text) =>
-      resolve(
-        text
-          .split('\n')
-          .filter(Boolean)
-          .map((token) => Buffer.from(token, 'latin1')),
-      ),
-    )
+    worker.once('message', (text) => resolve(text.split('\n').filter(Boolean)))
     worker.once('error', reject)
   })
 }

@@ -195,7 +195,8 @@ describe('every code', () => {
 
   test('[RFC9110-11.6.1] each 401 has a challenge, and each 503 has none', () => {
     for (const { code, status, challenge } of errors) {
-      if (status === 401) expect(parseChallenge(challenge ?? undefined)?.scheme, code).toBe('Bearer')
+      if (status === 401)
+        expect(parseChallenge(challenge ?? undefined)?.scheme, code).toBe(/^proof_/.test(code) ? 'DPoP' : 'Bearer')
       if (status === 503) expect(challenge, code).toBeNull()
     }
     expect(new Set(errors.map(({ status }) => status))).toEqual(new Set([400, 401, 403, 503]))

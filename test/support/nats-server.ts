@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { findProgram } from './needs-program.js'
+import { freePort, isStopped } from './server-process.js'
 
 /** A JetStream server of a test's own, on a free port of 127.0.0.1. */
 export interface NatsServerUnderTest {
@@ -97,17 +98,6 @@ export async function startNatsServer(options: NatsServerOptions = {}): Promise<
   }
 }
 
-/** A port that is free now. Somebody else could take it before the server does: then the server ends, and its start fails. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has an address')
-  return address.port
-}
-
 async function untilAnswering(port: number, server: ChildProcess): Promise<void> {
   const deadline = Date.now() + START_MILLISECONDS
   while (!(await answers(port))) {
@@ -115,21 +105,6 @@ async function untilAnswering(port: number, server: ChildProcess): Promise<void>
     if (Date.now() > deadline) throw new Error('nats-server did not start')
     await wait(POLL_MILLISECONDS)
   }
-}
-
-/** Whether all threads of a process have stopped. Where the system does not tell, it is taken at its word. */
-function isStopped(pid: number | undefined): boolean {
-  try {
-    const tasks = readdirSync(`/proc/${pid}/task`)
-    return tasks.every((task) => / [Tt] /.test(stateIn(readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8'))))
-  } catch {
-    return true
-  }
-}
-
-/** The state stands behind the command, which is in parentheses and may hold anything. */
-function stateIn(stat: string): string {
-  return stat.slice(stat.lastIndexOf(')') + 1, stat.lastIndexOf(')') + 4)
 }
 
 /** Whether the server says its first line. */

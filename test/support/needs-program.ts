@@ -8,6 +8,7 @@ const DEBIAN_PACKAGES = {
   postgres: 'postgresql',
   initdb: 'postgresql',
   openssl: 'openssl',
+  'redis-server': 'redis-server',
 } as const
 
 /** A program that some tests need. */

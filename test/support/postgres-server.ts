@@ -1,12 +1,11 @@
 import { type ChildProcess, execFile, type SpawnOptions, spawn } from 'node:child_process'
-import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { findProgram } from './needs-program.js'
+import { freePort } from './server-process.js'
 
 /** A PostgreSQL of a test's own, in a directory of its own, on a free port of the loopback interface. */
 export interface PostgresServer {
@@ -205,25 +204,6 @@ function readiness(postmaster: ChildProcess): Promise<void> {
     postmaster.once('exit', () => reject(new Error(`postgres ended: ${log}`)))
     postmaster.once('error', reject)
   })
-}
-
-/**
- * A port that nobody has, and that is never given to outgoing connections: while the server is down, one to this very port could
- * be given it for its own end, and would answer itself.
- */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const server = createServer()
-    try {
-      server.listen(randomInt(10_240, 32_768), '127.0.0.1')
-      await once(server, 'listening')
-      return (server.address() as AddressInfo).port
-    } catch {
-      // taken: another one
-    } finally {
-      server.close()
-    }
-  }
 }
 
 /**

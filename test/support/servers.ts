@@ -42,6 +42,7 @@ interface Call {
 export interface TestServer {
   authenticate(options?: { readonly optional?: boolean }): Layer
   guard(requirement?: Requirement): Layer
+  metadata(): Layer
   contextOf(request: IncomingMessage): AuthContext | null
   delegatedContextOf(request: IncomingMessage): DelegatedContext
   verify(token: string): Promise<AuthContext>

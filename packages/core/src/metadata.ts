@@ -1,6 +1,7 @@
 import { listAt, type Members, membersOf, optional, stringAt } from './config-shape.js'
 import { ConfigError } from './errors.js'
 import { isLoopback } from './loopback.js'
+import { parseUrl } from './parse-url.js'
 import type { HttpAnswer, RequestView } from './request-view.js'
 import type { JsonObject } from './token/json.js'
 
@@ -34,6 +35,8 @@ export interface ServerFacts {
   readonly dpopRequired: boolean
   /** Tokens may be bound to client certificates. */
   readonly mtls: boolean
+  /** The last two are known: not so where the application is asked for issuers. */
+  readonly bindingsKnown: boolean
 }
 
 /** A document, ready to be sent. */
@@ -55,6 +58,9 @@ const MEMBERS = [
   'resourceTosUri',
   'additional',
 ] as const satisfies readonly (keyof MetadataOptions)[]
+
+/** What follows from the policies of all issuers. */
+const ABOUT_BINDINGS: readonly string[] = ['dpop_bound_access_tokens_required', 'tls_client_certificate_bound_access_tokens']
 
 /** How long the document may be kept, in seconds: it changes with the configuration alone. */
 const KEPT_SECONDS = 600
@@ -80,7 +86,8 @@ export function resolveMetadata(value: unknown, where: string, facts: ServerFact
     tls_client_certificate_bound_access_tokens: facts.mtls || undefined,
   }
   const additional = optional(members, 'additional', where, additionalAt, {})
-  const twice = Object.keys(additional).find((name) => Object.hasOwn(own, name))
+  const open = facts.bindingsKnown ? [] : ABOUT_BINDINGS // who may say it, if not the server
+  const twice = Object.keys(additional).find((name) => Object.hasOwn(own, name) && !open.includes(name))
   if (twice !== undefined) throw new ConfigError(`${where}.additional has "${twice}", which is written here already`)
   const { origin, pathname, search } = new URL(resource)
   // RFC 9728 3.1: between host and path; a slash that is the whole path is left out.
@@ -90,8 +97,8 @@ export function resolveMetadata(value: unknown, where: string, facts: ServerFact
 
 /** The answer to whoever asks for the document (RFC 9728 3.2); `null`: something else is asked for. */
 export function metadataAnswer({ target, body }: ResourceMetadata, request: RequestView): HttpAnswer | null {
-  const [path, query] = target.split('?')
-  if (request.path !== path || (query !== undefined && !request.url.endsWith(`?${query}`))) return null
+  const query = queryOf(target)
+  if (request.path + query !== target || (query !== '' && queryOf(request.url) !== query)) return null
   const open = { 'access-control-allow-origin': '*' } // it is public, and clients in browsers need it
   if (request.method === 'GET' || request.method === 'HEAD') {
     return {
@@ -112,14 +119,23 @@ export function metadataAnswer({ target, body }: ResourceMetadata, request: Requ
     : { status: 405, headers: { ...open, allow, 'content-length': '0' }, body: '' }
 }
 
+/** The query of a request target, with its question mark; empty where there is none. */
+function queryOf(target: string): string {
+  const mark = target.indexOf('?')
+  return mark === -1 ? '' : target.slice(mark)
+}
+
 function resourceAt(value: unknown, where: string): string {
   const text = stringAt(value, where)
-  const url = URL.canParse(text) ? new URL(text) : null
-  const secure = url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
-  if (url === null || !secure || text.includes('#') || url.username !== '' || url.password !== '' || !isPlain(text)) {
+  const url = parseUrl(text)
+  if (url === null || !isSecure(url) || text.includes('#') || url.username !== '' || url.password !== '' || !isPlain(text)) {
     throw new ConfigError(`${where} must be an https URL (http only on loopback), without fragment`)
   }
   return text // as it is written: clients compare it (RFC 9728 3.3)
+}
+
+function isSecure({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
 }
 
 /** Clients make the document's URL of the resource's text: a parser must not change it on the way. */
@@ -130,11 +146,30 @@ function isPlain(text: string): boolean {
 function urlsAt(value: unknown, where: string): readonly string[] {
   return listAt(value, where, (each, at) => {
     const text = stringAt(each, at)
-    if (!URL.canParse(text)) throw new ConfigError(`${at} must be the URL of an authorization server`)
+    const url = parseUrl(text)
+    if (url === null || !isSecure(url) || /[?#]/.test(text)) {
+      throw new ConfigError(
+        `${at} must be the https URL of an authorization server (http only on loopback), without query and fragment`,
+      )
+    }
     return text
   })
 }
 
 function additionalAt(value: unknown, where: string): Members {
-  return membersOf(value, where, Object.keys(value ?? {}))
+  const members = membersOf(value, where, Object.keys(value ?? {}))
+  for (const [name, member] of Object.entries(members)) {
+    if (Array.isArray(member) && member.length === 0)
+      throw new ConfigError(`${where}.${name} is empty: leave it out (RFC 9728 3.2)`)
+    if (!isJson(member)) throw new ConfigError(`${where}.${name} is no JSON value`)
+  }
+  return members
+}
+
+function isJson(value: unknown): boolean {
+  try {
+    return JSON.stringify(value) !== undefined
+  } catch {
+    return false
+  }
 }

@@ -210,8 +210,13 @@ function fieldLines(rawHeaders: readonly string[], name: string): readonly strin
   return lines
 }
 
-/** The path of a request target, without query; of an absolute target (RFC 9112 3.2.2) too. */
+/**
+ * The path of a request target, without query; of an absolute target (RFC 9112 3.2.2) too, as it is written: what a URL parser would
+ * mend is not what a framework routes by. Empty where the target is none.
+ */
 function pathOf(target: string): string {
   if (target.startsWith('/')) return target.split('?', 1)[0] ?? ''
-  return URL.canParse(target) ? new URL(target).pathname : ''
+  if (target === '*') return '/' // RFC 9112 3.3
+  const [absolute, path = '/'] = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\\]+(\/[^?#]*)?(?:[?#].*)?$/i.exec(target) ?? []
+  return absolute === undefined ? '' : path
 }

@@ -4,6 +4,7 @@ import { type CompiledBinder, compileBinder } from './binding/bind.js'
 import { type DpopOptions, type MtlsOptions, resolveBindings } from './binding/binding-options.js'
 import type { BindingPolicy } from './binding/binding-policy.js'
 import { createDpopJudge, type DpopSettings } from './binding/dpop.js'
+import type { ReplayMemory } from './binding/replay-memory.js'
 import { BEARER_ONLY, type ChallengeOffer } from './challenge.js'
 import { booleanAt, functionAt, integerAt, listAt, type Members, membersOf, optional, stringAt, wordAt } from './config-shape.js'
 import { ConfigError } from './errors.js'
@@ -138,6 +139,8 @@ export interface Settings {
   readonly binder: CompiledBinder
   /** What proofs are judged by; `null`: none are. */
   readonly dpop: DpopSettings | null
+  /** The memory of used proofs, also where no issuer asks for proofs: it is closed with the server. */
+  readonly replay: ReplayMemory | null
   /** What challenges tell beside the reason; `null`: nothing. */
   readonly offer: ChallengeOffer | null
   /** `null`: none is published. */
@@ -179,6 +182,7 @@ export function resolveOptions(options: unknown): Settings {
         dpopAlgorithms,
         dpopRequired,
         mtls: policies !== null && mtls,
+        bindingsKnown: policies !== null,
       })
     },
     null,
@@ -196,6 +200,7 @@ export function resolveOptions(options: unknown): Settings {
     contextProperty: optional(members, 'contextProperty', where, propertyAt, 'auth'),
     binder: compileBinder({ dpop: dpop && createDpopJudge(dpop), certificate: mtls ? bindings.certificate : null }),
     dpop,
+    replay: bindings.dpop?.replay ?? null,
     offer: dpop === null && metadata === null ? null : offerOf(dpopAlgorithms, dpopRequired, metadata),
     metadata,
     clockToleranceSeconds,

@@ -386,7 +386,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
       try {
         await recorder.close()
       } finally {
-        await settings.dpop?.replay.close?.()
+        await settings.replay?.close?.()
       }
     },
   }

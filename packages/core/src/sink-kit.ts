@@ -14,3 +14,4 @@ export {
 } from './config-shape.js'
 export { ConfigError } from './errors.js'
 export { isLoopback } from './loopback.js'
+export { parseUrl } from './parse-url.js'

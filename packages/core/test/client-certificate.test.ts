@@ -157,6 +157,7 @@ describe('a header', () => {
     ['no label', 'pem', base64(DER)],
     ['no end', 'pem', PEM.split('-----END')[0] ?? ''],
     ['another end', 'pem', PEM.replace('END CERTIFICATE', 'END PUBLIC KEY')],
+    ['another beginning', 'pem', PEM.replace('BEGIN CERTIFICATE', 'BEGIN TRUSTED CERTIFICATE')],
     ['no beginning', 'pem', PEM.replace('-----BEGIN CERTIFICATE-----', '')],
     ['text before it', 'pem', `subject=CN=a\n${PEM}`],
     ['text after it', 'pem', `${PEM}x`],

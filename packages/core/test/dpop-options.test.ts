@@ -124,7 +124,7 @@ describe('a server', () => {
 })
 
 describe('an issuer', () => {
-  const lacking = (issuer: Partial<IssuerOptions>, more: object = {}) =>
+  const lacking = (issuer: Parameters<typeof oauthIssuer>[0], more: object = {}) =>
     messageOf(() => make({ issuers: [oauthIssuer(issuer)], ...more }))
 
   test.each(['allow', 'require'] as const)('whose dpop is %s needs the server to judge proofs', (mode) => {

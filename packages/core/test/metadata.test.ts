@@ -11,6 +11,7 @@ const FACTS: ServerFacts = {
   dpopAlgorithms: null,
   dpopRequired: false,
   mtls: false,
+  bindingsKnown: true,
 }
 
 const made = (members: object, facts: Partial<ServerFacts> = {}) => resolveMetadata(members, 'metadata', { ...FACTS, ...facts })
@@ -206,6 +207,7 @@ describe('the option metadata', () => {
       ],
       ...[
         'https://u:p@api.example.test',
+        'https://:p@api.example.test',
         'https://',
         'https://api.example.test/a b',
         ' https://api.example.test',
@@ -231,7 +233,7 @@ describe('the option metadata', () => {
     [{ resource: RESOURCE, authorizationServers: [''] }, /metadata\.authorizationServers\[0\] must be a non-empty string/],
     [
       { resource: RESOURCE, authorizationServers: ['https://a.test', 'as'] },
-      /metadata\.authorizationServers\[1\] must be the URL of an auth/,
+      /metadata\.authorizationServers\[1\] must be the https URL of an auth/,
     ],
     [
       { resource: RESOURCE, authorizationServers: ['https://a.test', 'https://a.test'] },
@@ -363,5 +365,25 @@ describe('what the server knows', () => {
   test('metadata() without the option is a mistake', () => {
     const server = createResourceServer({ issuers: [as('a')] })
     expect(() => server.metadata()).toThrow(ConfigError)
+  })
+})
+
+describe('where the application is asked for issuers', () => {
+  const options = {
+    issuers: () => null,
+    metadata: { resource: 'https://api.example.test', authorizationServers: ['https://as.example.test'] },
+  }
+
+  test('it says itself whether tokens must be bound: the server does not know', () => {
+    const additional = { dpop_bound_access_tokens_required: true, tls_client_certificate_bound_access_tokens: true }
+    const api = createResourceServer({ ...options, metadata: { ...options.metadata, additional } })
+    const view = { path: '/.well-known/oauth-protected-resource', url: '/.well-known/oauth-protected-resource', method: 'GET' }
+    expect(JSON.parse(api.metadata()(view as RequestView)?.body ?? '')).toMatchObject(additional)
+  })
+
+  test('but not what it says elsewhere', () => {
+    const additional = { resource_name: 'x' }
+    const create = () => createResourceServer({ ...options, metadata: { ...options.metadata, additional } })
+    expect(create).toThrow(/additional has "resource_name", which is written here already/)
   })
 })

@@ -46,7 +46,9 @@ describe('one origin', () => {
 
   test('the path is that of the request, in its normal form', () => {
     expect(origins.targetOf(requestOf({}, { path: '/a/../%6Frders/' }))).toBe('https://api.example.com/orders/')
-    expect(origins.targetOf(requestOf({}, { path: '' }))).toBe('https://api.example.com/')
+    expect(origins.targetOf(requestOf({}, { path: '/' }))).toBe('https://api.example.com/')
+    expect(origins.targetOf(requestOf({}, { path: '' })), 'no target at all').toBeNull()
+    expect(origins.targetOf(requestOf({}, { path: '/%%411' })), 'no escape at all').toBeNull()
     expect(origins.targetOf(requestOf({}, { path: '//evil.example/orders' }))).toBe(
       'https://api.example.com//evil.example/orders',
     )

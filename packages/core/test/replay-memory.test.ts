@@ -1,4 +1,5 @@
 /** What one process remembers of used proofs: RFC 9449 11.1. */
+import { type ReplayUnderTest, replayContract } from '@behalf/testing'
 import { describe, expect, test } from 'vitest'
 import { longestUseMilliseconds } from '../src/binding/dpop.js'
 import { type ProofUse, ReplayMemoryError, SingleProcessMemory } from '../src/binding/replay-memory.js'
@@ -128,4 +129,22 @@ describe('the time for which uses are kept', () => {
     const latest = proofSeconds + 2 * tolerance
     expect(longestUseMilliseconds(DEFAULT_LIMITS, tolerance)).toBeGreaterThanOrEqual((latest - earliest) * 1000)
   })
+})
+
+describe('the contract', () => {
+  const create = (): ReplayUnderTest => {
+    let time = 1_790_000_000_000
+    const memory = new SingleProcessMemory(1_000, 60_000)
+    return {
+      replicas: [memory],
+      now: () => time,
+      pass(until) {
+        time = until + 60_000
+      },
+      fail() {
+        for (let each = 0; each < 999; each++) memory.use(useOf(`another-${each}`, time, { acceptableUntil: time + 60_000 }))
+      },
+    }
+  }
+  for (const { name, run } of replayContract(create)) test(name, run)
 })

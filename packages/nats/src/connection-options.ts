@@ -7,6 +7,7 @@ import {
   membersOf,
   oneOrListAt,
   optional,
+  parseUrl,
   stringAt,
 } from '@behalf/core/sink-kit'
 
@@ -118,7 +119,7 @@ function serverAt(text: string, where: string, credentials: NatsCredentials | nu
 /** Parsed under a scheme whose hosts are read as web addresses are: any other one leaves `LOCALHOST` or `0x7f.1` as they are. */
 function parsedUrl(text: string, scheme: string): URL | null {
   const asWeb = `https${text.slice(scheme.length)}`
-  return URL.canParse(asWeb) ? new URL(asWeb) : null
+  return parseUrl(asWeb)
 }
 
 /** `nats://user:password@host`, or `nats://token@host`. */

@@ -3,6 +3,7 @@ export { createDpopClient, type DpopClient, type DpopClientOptions, type ProofOv
 export { fixtures, type TokenFixture } from './fixtures.js'
 export { createSigningKey, type KeyPair, type SigningKey, signCompact, signText } from './keys.js'
 export { type MemorySink, memorySink } from './memory-sink.js'
+export { type ReplayContractCase, type ReplayUnderTest, replayContract } from './replay-contract.js'
 export { type SinkContractCase, type SinkUnderTest, sinkContract } from './sink-contract.js'
 export { type KeptRecord, type TargetContractCase, type TargetUnderTest, targetContract } from './target-contract.js'
 export { type TestContextOptions, type TestParty, testContext } from './test-context.js'

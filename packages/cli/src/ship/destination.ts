@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { parseUrl } from '@behalf/core/sink-kit'
 import { CommandError } from '../command-error.js'
 import { readTextFile } from '../read-text-file.js'
 
@@ -77,5 +78,5 @@ function destinationOf(url: string, where: string, { subject, table }: Destinati
 }
 
 function parsed(text: string): URL | null {
-  return URL.canParse(text) ? new URL(text) : null
+  return parseUrl(text)
 }

@@ -50,7 +50,7 @@ export function certificateHeaderAt(value: unknown, where: string): CertificateH
 }
 
 /** Each reads one certificate, or nothing: two of them, or a chain, say nothing about who stands at the other end. */
-const FORMS: Readonly<Record<CertificateForm, (value: string) => string | null>> = { rfc9440, pem, der, xfcc, sha256 }
+const FORMS: Readonly<Record<CertificateForm, (value: string) => string | null>> = { rfc9440, pem, der: escapedDer, xfcc, sha256 }
 
 const FORM_NAMES = Object.keys(FORMS) as readonly CertificateForm[]
 
@@ -58,8 +58,13 @@ const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/
 
 /** An Item of a Byte Sequence (RFC 8941 3.3.5); parameters, of which none is defined, say nothing. */
 function rfc9440(value: string): string | null {
-  const [, base64 = ''] = /^:([A-Za-z0-9+/=]*):(?:;.*)?$/.exec(value) ?? []
+  const [, base64 = ''] = /^:([A-Za-z0-9+/=]*):(?:; *[a-z*][a-z0-9_.*-]*(?:=[^,;":]*)?)*$/.exec(value) ?? []
   return der(base64)
+}
+
+/** Traefik escapes it. */
+function escapedDer(value: string): string | null {
+  return der(decoded(value) ?? '')
 }
 
 function der(value: string): string | null {
@@ -104,15 +109,18 @@ function xfccPairs(value: string): readonly (readonly [key: string, value: strin
   while (pair.lastIndex < value.length) {
     const match = pair.exec(value)
     if (match === null) return null
-    pairs.push([match[1] ?? '', (match[2] ?? match[3] ?? '').replace(/\\(.)/g, '$1')])
+    pairs.push([match[1] ?? '', match[2]?.replace(/\\(.)/g, '$1') ?? match[3] ?? ''])
   }
   return pairs
 }
 
 function sha256(value: string): string | null {
-  const hex = value.replaceAll(':', '')
+  const hex = /^(?:[0-9a-f]{2}:){31}[0-9a-f]{2}$/i.test(value) ? value.replaceAll(':', '') : value
   if (/^[0-9a-f]{64}$/i.test(hex)) return Buffer.from(hex, 'hex').toString('base64url')
-  return /^[A-Za-z0-9+/_-]{43}=?$/.test(value) ? Buffer.from(value, 'base64').toString('base64url') : null
+  const bare = value.replace(/=$/, '')
+  const bytes = Buffer.from(bare, 'base64')
+  const written = [bytes.toString('base64url'), bytes.toString('base64').slice(0, -1)]
+  return bytes.length === 32 && written.includes(bare) ? bytes.toString('base64url') : null
 }
 
 function thumbprintOf(certificate: Uint8Array): string {

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { RefusalCode } from '../challenge.js'
-import { importJwk, keyFits, withThumbprint } from '../keys/verification-key.js'
+import { importJwk, isCanonical, keyFits, thumbprintOf } from '../keys/verification-key.js'
 import { type Limits, MAX_PROOF_KEYS } from '../limits.js'
 import { andThen, type Eventual } from '../thenable.js'
 import { type Algorithm, isAlgorithm } from '../token/algorithms.js'
@@ -54,25 +54,25 @@ export class DpopProofReader {
     const jwt = parseJwt(line, this.#bounds, this.#headers) // a comma is no base64url
     const claims = jwt === null ? null : readClaims(jwt.unverifiedClaims)
     if (jwt === null || claims === null || jwt.unverifiedHeader['typ'] !== 'dpop+jwt') return 'proof_malformed'
-    return andThen(this.#keyOf(jwt), (key) => {
-      if (typeof key === 'string') return key
-      if (key.thumbprint !== jkt) return 'sender_mismatch'
-      return andThen(verifySignature(key.algorithm, key.keyObject, jwt.signingInput, jwt.signature), (holds) => {
-        if (!holds) return 'proof_signature_invalid'
-        this.#keys.set(jwt.headerPart, key)
-        return { thumbprint: key.thumbprint, ...claims }
-      })
+    const key = this.#keyOf(jwt, jkt)
+    if (typeof key === 'string') return key
+    return andThen(verifySignature(key.algorithm, key.keyObject, jwt.signingInput, jwt.signature), (holds) => {
+      if (!holds) return 'proof_signature_invalid'
+      this.#keys.set(jwt.headerPart, key)
+      return { thumbprint: key.thumbprint, ...claims }
     })
   }
 
-  #keyOf({ headerPart, unverifiedHeader: header }: UnverifiedJwt): Eventual<ProofKey | RefusalCode> {
+  /** The key that a proof shows, if it is the one that the token names. */
+  #keyOf({ headerPart, unverifiedHeader: header }: UnverifiedJwt, jkt: string): ProofKey | RefusalCode {
     const known = this.#keys.get(headerPart)
-    if (known !== undefined) return known
+    if (known !== undefined) return known.thumbprint === jkt ? known : 'sender_mismatch'
     const { alg, jwk } = header
     if (!isAlgorithm(alg) || !this.#algorithms.has(alg)) return 'proof_algorithm_refused'
     const imported = importJwk(jwk, Number.POSITIVE_INFINITY) // its id means nothing here, and is recorded nowhere
-    if (typeof imported === 'string' || !keyFits(imported, alg)) return 'proof_key_refused'
-    return withThumbprint(imported).then(({ keyObject, thumbprint }) => ({ header, algorithm: alg, keyObject, thumbprint }))
+    if (typeof imported === 'string' || !keyFits(imported, alg) || !isCanonical(imported)) return 'proof_key_refused'
+    const thumbprint = thumbprintOf(imported.jwk)
+    return thumbprint === jkt ? { header, algorithm: alg, keyObject: imported.keyObject, thumbprint } : 'sender_mismatch'
   }
 }
 

@@ -67,6 +67,7 @@ export function createDpopJudge(settings: DpopSettings): DpopJudge {
 
 function giveNonce(response: ResponseView, nonce: string): void {
   response.setHeader('dpop-nonce', nonce)
+  if (response.header('cache-control') === null) response.setHeader('cache-control', 'no-store') // RFC 9449 8.2
   response.setHeader(EXPOSE, exposing(response.header(EXPOSE), ['DPoP-Nonce']))
 }
 

@@ -23,8 +23,11 @@ export function peerNetworksAt(value: unknown, where: string): PeerNetworks {
     if (version === 0 || address.includes('%') || rest.length > 0 || length < 0 || length > bits) {
       throw new ConfigError(`${at} must be an IP address or a network such as 10.0.0.0/8`)
     }
-    if (length === 0) throw new ConfigError(`${at} would trust everybody: name the addresses of your proxies`)
-    networks.addSubnet(address, length, version === 4 ? 'ipv4' : 'ipv6')
+    const family = version === 4 ? 'ipv4' : 'ipv6'
+    if (length === 0 || holdsEveryIpv4(address, length, family)) {
+      throw new ConfigError(`${at} would trust everybody: name the addresses of your proxies`)
+    }
+    networks.addSubnet(address, length, family)
     return text
   })
   return {
@@ -34,4 +37,11 @@ export function peerNetworksAt(value: unknown, where: string): PeerNetworks {
       return version !== 0 && networks.check(address, version === 4 ? 'ipv4' : 'ipv6')
     },
   }
+}
+
+/** Also as a network of IPv6: all of IPv4 stands in `::ffff:0:0/96` (RFC 4291 2.5.5.2). */
+function holdsEveryIpv4(address: string, length: number, family: 'ipv4' | 'ipv6'): boolean {
+  const network = new BlockList()
+  network.addSubnet(address, length, family)
+  return network.check('0.0.0.0', 'ipv4') && network.check('255.255.255.255', 'ipv4')
 }

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import type { RefusalCode } from '../challenge.js'
 import type { DpopNonces } from './dpop-nonce.js'
 import type { DpopProof } from './dpop-proof.js'
-import { normalizeTargetUri } from './target-uri.js'
+import { isSameTarget } from './target-uri.js'
 
 /** What a proof must be about. */
 export interface ProofDemand {
@@ -29,7 +29,7 @@ const checkMethod: ProofCheck = ({ htm }, { method }) => (htm === method ? null 
 
 /** 4.3, 9: the same URI, in normal form, without query and fragment. */
 const checkTarget: ProofCheck = ({ htu }, { targetUri }) =>
-  targetUri !== null && normalizeTargetUri(htu) === targetUri ? null : 'proof_target_mismatch'
+  targetUri !== null && isSameTarget(htu, targetUri) ? null : 'proof_target_mismatch'
 
 /** 4.3, 11, and 11.1: made within a short time; a client's clock may be a little ahead. */
 const checkTime: ProofCheck = ({ iat }, { nowSeconds, toleranceSeconds, lifeSeconds }) => {

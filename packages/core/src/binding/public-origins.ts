@@ -1,9 +1,10 @@
 import { oneOrListAt, stringAt } from '../config-shape.js'
 import { ConfigError } from '../errors.js'
 import { isLoopback } from '../loopback.js'
+import { parseUrl } from '../parse-url.js'
 import type { RequestView } from '../request-view.js'
 import type { PeerNetworks } from './peer-networks.js'
-import { normalizeOrigin, normalizePath } from './target-uri.js'
+import { hasBrokenEscape, normalizeOrigin, normalizePath } from './target-uri.js'
 
 /** What clients call this API: the origins that are configured, and no other. */
 export class PublicOrigins {
@@ -21,11 +22,12 @@ export class PublicOrigins {
   /**
    * The URI that a request was sent to, without query, in its normal form (RFC 9449 4.3). What the request says about its host only
    * selects among the configured origins; where there is one, nothing has to be said.
-   * @returns `null` where none of several is selected
+   * @returns `null` where none of several is selected, and where the request's target cannot be compared
    */
   targetOf(request: RequestView): string | null {
     const origin = this.#only ?? this.#originFor(this.#hostFor(request))
-    return origin === null ? null : origin + normalizePath(request.path)
+    const { path } = request
+    return origin === null || path === '' || hasBrokenEscape(path) ? null : origin + normalizePath(path)
   }
 
   #originFor(host: string): string | null {
@@ -57,9 +59,10 @@ export function publicOriginsAt(value: unknown, where: string): readonly string[
 function originAt(value: unknown, where: string): string {
   const text = stringAt(value, where)
   const problem = `${where} must be an https origin such as https://api.example.com, without a path (http only on loopback)`
-  const [, scheme = '', authority = ''] = /^(https?):\/\/([^/?#@\\]+)\/?$/i.exec(text) ?? []
-  if (authority === '' || !URL.canParse(text)) throw new ConfigError(problem)
-  const { host, hostname, protocol } = new URL(text) // a name in other scripts in its ASCII form
+  const [, scheme = '', authority = ''] = /^(https?):\/\/([^/?#@\\*\s]+)\/?$/i.exec(text) ?? []
+  const url = authority === '' ? null : parseUrl(text)
+  if (url === null) throw new ConfigError(problem)
+  const { host, hostname, protocol } = url // a name in other scripts in its ASCII form
   if (protocol !== 'https:' && !isLoopback(hostname)) throw new ConfigError(problem)
   const origin = normalizeOrigin(scheme, host)
   if (origin === null) throw new ConfigError(problem)

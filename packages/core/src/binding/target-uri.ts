@@ -1,5 +1,10 @@
+import { parseUrl } from '../parse-url.js'
+
 /** `scheme "://" authority path`, without user, query and fragment; nothing that a URL parser would mend (RFC 3986 appendix B). */
-const HTTP_URI = /^(https?):\/\/([^/?#@]+)([^?#]*)(?:[?#].*)?$/i
+const HTTP_URI = /^(https?):\/\/([^/?#@]+)((?:\/[^?#]*)?)(?:[?#].*)?$/i
+
+/** What stays as it is: nothing is escaped, and there is neither query nor fragment. */
+const PLAIN_URI = /^[A-Za-z0-9\-._~:/@!$&'()*+,;=[\]]+$/
 
 /** Characters that no URI has, and that parsers treat in different ways: white space, quotes, backslashes, angle brackets, other scripts. */
 const NOT_IN_URI = /[^\x21-\x7e]|["<>\\]/
@@ -11,10 +16,18 @@ const NOT_IN_URI = /[^\x21-\x7e]|["<>\\]/
  */
 export function normalizeTargetUri(uri: string): string | null {
   const match = NOT_IN_URI.test(uri) ? null : HTTP_URI.exec(uri)
-  if (match === null) return null
+  if (match === null || hasBrokenEscape(uri)) return null
   const [, scheme = '', authority = '', path = ''] = match
   const origin = normalizeOrigin(scheme, authority)
   return origin === null ? null : origin + normalizePath(path)
+}
+
+/**
+ * Whether a text is an HTTP URI whose normal form is another one. Most clients write it as it is compared.
+ * @param normal in its normal form
+ */
+export function isSameTarget(uri: string, normal: string): boolean {
+  return (uri === normal && PLAIN_URI.test(uri)) || normalizeTargetUri(uri) === normal
 }
 
 /**
@@ -24,8 +37,9 @@ export function normalizeTargetUri(uri: string): string | null {
  */
 export function normalizeOrigin(scheme: string, authority: string): string | null {
   const text = `${scheme.toLowerCase()}://${authority}`
-  if (NOT_IN_URI.test(text) || !URL.canParse(text)) return null
-  const { origin, hostname } = new URL(text)
+  const url = NOT_IN_URI.test(text) ? null : parseUrl(text)
+  if (url === null) return null
+  const { origin, hostname } = url
   const host = /^(\[[^\]]*\]|[^:]*)(?::\d*)?$/.exec(authority)?.[1]
   // A URL parser takes `0x7f.1` and `127.1` for 127.0.0.1; RFC 3986 does not. Addresses in brackets have several forms.
   return host !== undefined && (host.startsWith('[') || decodeUnreserved(host).toLowerCase() === hostname) ? origin : null
@@ -33,6 +47,7 @@ export function normalizeOrigin(scheme: string, authority: string): string | nul
 
 /** A path as it is compared: unreserved characters decoded, other escapes in upper case, no dot segments, never empty. */
 export function normalizePath(path: string): string {
+  if (path.startsWith('/') && !/%|\/\./.test(path)) return path
   const segments: string[] = []
   const parts = decodeUnreserved(path).split('/').slice(1)
   parts.forEach((segment, index) => {
@@ -42,6 +57,11 @@ export function normalizePath(path: string): string {
     else if (index === parts.length - 1) segments.push('') // `/a/..` is `/`
   })
   return `/${segments.join('/')}`
+}
+
+/** Whether a `%` stands for itself: what comes after it could be decoded into an escape. */
+export function hasBrokenEscape(text: string): boolean {
+  return /%(?![0-9a-f]{2})/i.test(text)
 }
 
 function decodeUnreserved(text: string): string {

@@ -1,5 +1,6 @@
 import type { Limits } from '../limits.js'
 import { isLoopback } from '../loopback.js'
+import { parseUrl } from '../parse-url.js'
 import { inTime } from '../thenable.js'
 import { isObject, type JsonObject, parseStrictJson } from '../token/json.js'
 
@@ -19,7 +20,7 @@ export class FetchError extends Error {
 
 /** Whether keys may be read from a URL: https, or http on this very machine. No credentials, no fragment. */
 export function isFetchable(url: string): boolean {
-  const parsed = URL.canParse(url) ? new URL(url) : null
+  const parsed = parseUrl(url)
   if (parsed === null || parsed.username !== '' || parsed.password !== '' || parsed.hash !== '') return false
   return parsed.protocol === 'https:' || (parsed.protocol === 'http:' && isLoopback(parsed.hostname))
 }

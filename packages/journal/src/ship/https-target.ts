@@ -7,6 +7,7 @@ import {
   type Members,
   membersOf,
   optional,
+  parseUrl,
   stringAt,
 } from '@behalf/core/sink-kit'
 import { systemCodeOf } from '../journal-error.js'
@@ -160,7 +161,7 @@ async function askedFor(token: () => string | Promise<string>): Promise<string> 
 
 function urlAt(value: unknown, where: string): string {
   const text = stringAt(value, where)
-  const url = URL.canParse(text) ? new URL(text) : null
+  const url = parseUrl(text)
   if (url !== null && (url.username !== '' || url.password !== '')) {
     throw new ConfigError(`${where} must not hold credentials: use the option token`)
   }

@@ -1,0 +1,174 @@
+/**
+ * Certificates for tests of mutual TLS, good for a hundred years, with their keys; they protect nothing. Made with OpenSSL 3: an
+ * authority by `openssl req -x509`, its certificates by `openssl req -new` and `openssl x509 -req -CA`, all of them P-256 but one.
+ */
+import { createHash, X509Certificate } from 'node:crypto'
+
+/** A certificate and its key, both PEM. */
+export interface Certificate {
+  readonly certificate: string
+  readonly key: string
+}
+
+/** Who vouches for the server and for all clients but one. Its key is thrown away. */
+export const AUTHORITY = `-----BEGIN CERTIFICATE-----
+MIIBlzCCAT2gAwIBAgIUfrCcb0UBAQIcEImb5BElRWfgQLIwCgYIKoZIzj0EAwIw
+IDEeMBwGA1UEAwwVYmVoYWxmIHRlc3QgYXV0aG9yaXR5MCAXDTI2MTEyMjExMjQw
+OFoYDzIxMjYxMDI5MTEyNDA4WjAgMR4wHAYDVQQDDBViZWhhbGYgdGVzdCBhdXRo
+b3JpdHkwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATMT1svaWjTNBUtqynBgbxJ
+i64Bpf17S1BjDOzT9TexAbwg6EOD3yRmiLg6q2nyYl9aiTwgUwKhj6WU4XwlK6AP
+o1MwUTAdBgNVHQ4EFgQUUginRXbwbqDZvp37alrsl68qNb8wHwYDVR0jBBgwFoAU
+UginRXbwbqDZvp37alrsl68qNb8wDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQD
+AgNIADBFAiBEyiKVQ4ByqN+IPVbjNU3I7b/4OAlp8NYT8wpxlt2E0QIhALMZhpnl
+1l+KJiyVSl+ROA+veQf4tAJPOOIHsAZ6YJi6
+-----END CERTIFICATE-----
+`
+
+/** For `localhost`, 127.0.0.1 and ::1. */
+export const SERVER_CERTIFICATE: Certificate = {
+  certificate: `-----BEGIN CERTIFICATE-----
+MIIBvjCCAWWgAwIBAgIUJJ3ds8G+9XfonzQQVtagE6ppFuowCgYIKoZIzj0EAwIw
+IDEeMBwGA1UEAwwVYmVoYWxmIHRlc3QgYXV0aG9yaXR5MCAXDTI2MTEyMjExMjQw
+OFoYDzIxMjYxMDI5MTEyNDA4WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcq
+hkjOPQIBBggqhkjOPQMBBwNCAARdheulcMgqWlonA9AwHp9T7d28uccR1znm10nH
+8SAmHqrGqHq973/j8aPGEpP194nZcZP4qdR+IWb6bf3J08A6o4GGMIGDMCwGA1Ud
+EQQlMCOCCWxvY2FsaG9zdIcEfwAAAYcQAAAAAAAAAAAAAAAAAAAAATATBgNVHSUE
+DDAKBggrBgEFBQcDATAdBgNVHQ4EFgQUUR5TR+ZXHij+xFJlrVRXhuaOiLAwHwYD
+VR0jBBgwFoAUUginRXbwbqDZvp37alrsl68qNb8wCgYIKoZIzj0EAwIDRwAwRAIg
+AVsH9tRUCTc1hCrJ+4gKfeNHtA+MpY6DwRmwnpX29DgCIFXiW8O8gQUUqgFi9YBO
+URCG1EF1Dvi1Ckw4cE0JatEi
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgRO0B0hiBbQDBWsPF
+lTeaylU5AThTHCVp15n9o1a1wxehRANCAARdheulcMgqWlonA9AwHp9T7d28uccR
+1znm10nH8SAmHqrGqHq973/j8aPGEpP194nZcZP4qdR+IWb6bf3J08A6
+-----END PRIVATE KEY-----
+`,
+}
+
+/** Names itself `CN=first client`, and `spiffe://example.test/first`. */
+export const FIRST_CLIENT: Certificate = {
+  certificate: `-----BEGIN CERTIFICATE-----
+MIIBujCCAWCgAwIBAgIUJJ3ds8G+9XfonzQQVtagE6ppFuswCgYIKoZIzj0EAwIw
+IDEeMBwGA1UEAwwVYmVoYWxmIHRlc3QgYXV0aG9yaXR5MCAXDTI2MTEyMjExMjQw
+OFoYDzIxMjYxMDI5MTEyNDA4WjAXMRUwEwYDVQQDDAxmaXJzdCBjbGllbnQwWTAT
+BgcqhkjOPQIBBggqhkjOPQMBBwNCAAQ6lGGN9zpkDimiEDUcTprJQkQYIZUs328x
+fDYcBbdJ/Wia5E0KwoRUSfuPzSmY3ZwOLrDp55MtwkuOUW9h+YPuo38wfTATBgNV
+HSUEDDAKBggrBgEFBQcDAjAmBgNVHREEHzAdhhtzcGlmZmU6Ly9leGFtcGxlLnRl
+c3QvZmlyc3QwHQYDVR0OBBYEFFk4lRQl9cAodYF3ZptFDyIwxlWlMB8GA1UdIwQY
+MBaAFFIIp0V28G6g2b6d+2pa7JevKjW/MAoGCCqGSM49BAMCA0gAMEUCIGHqLC9O
+jtZuvNBHFmBnP9QmBPB+yVLrIGAEWFB/gzyQAiEAveFu/01tIzkHfFWv9nXNR2Cs
+/ZV7zhjrjWQ8/tluKh4=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgs9LMR/6MR2/W+kJN
+np95CGPRX209K/ZupWyXeO145I+hRANCAAQ6lGGN9zpkDimiEDUcTprJQkQYIZUs
+328xfDYcBbdJ/Wia5E0KwoRUSfuPzSmY3ZwOLrDp55MtwkuOUW9h+YPu
+-----END PRIVATE KEY-----
+`,
+}
+
+/** Names itself `CN=second client`. */
+export const SECOND_CLIENT: Certificate = {
+  certificate: `-----BEGIN CERTIFICATE-----
+MIIBkzCCATmgAwIBAgIUJJ3ds8G+9XfonzQQVtagE6ppFuwwCgYIKoZIzj0EAwIw
+IDEeMBwGA1UEAwwVYmVoYWxmIHRlc3QgYXV0aG9yaXR5MCAXDTI2MTEyMjExMjQw
+OFoYDzIxMjYxMDI5MTEyNDA4WjAYMRYwFAYDVQQDDA1zZWNvbmQgY2xpZW50MFkw
+EwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEBSfYOW+sl/J4g2qqrTJh7D9/T1eNqgRd
+yeAzFp4zZo0ZdSKXHgOS9Y/vOkblz1y5ntWm/nH6K9ToLRPRo6SSRKNXMFUwEwYD
+VR0lBAwwCgYIKwYBBQUHAwIwHQYDVR0OBBYEFO5AsZSQm5vCE0lx9UGtwGMYKC4f
+MB8GA1UdIwQYMBaAFFIIp0V28G6g2b6d+2pa7JevKjW/MAoGCCqGSM49BAMCA0gA
+MEUCIEizKoRvXW5afiUrMAkFZCprqBgFnKK5eKrSRFlPbBHiAiEAvZ9m8thmD+mW
+384mOoQnNddf3g2bRP8WId5QSL8Xxso=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg1zw0zWSLCu1eMSwI
+yEhUbJUUYi661/WzrHQ0wJz7wUmhRANCAAQFJ9g5b6yX8niDaqqtMmHsP39PV42q
+BF3J4DMWnjNmjRl1IpceA5L1j+86RuXPXLme1ab+cfor1OgtE9GjpJJE
+-----END PRIVATE KEY-----
+`,
+}
+
+/** With an RSA key of 2048 bits. */
+export const RSA_CLIENT: Certificate = {
+  certificate: `-----BEGIN CERTIFICATE-----
+MIICWzCCAgGgAwIBAgIUJJ3ds8G+9XfonzQQVtagE6ppFu0wCgYIKoZIzj0EAwIw
+IDEeMBwGA1UEAwwVYmVoYWxmIHRlc3QgYXV0aG9yaXR5MCAXDTI2MTEyMjExMjQw
+OVoYDzIxMjYxMDI5MTEyNDA5WjAVMRMwEQYDVQQDDApSU0EgY2xpZW50MIIBIjAN
+BgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAsikbxGl07NOOTzBNJg9cn/IntczC
+cE7pZ8qWHIPCXuJCxjfBg55iIYocZVrv6+n8R+VAk81Kjwj2+sfTxyXDsRL69MmE
+x2xqWHrWDwLuwRErjPBH939sysvLyjwFp1+9Ww2t7sxi0HZBzaSvOlebGueGKGXi
+3au1E1dfYtrCUtauA3vfPpJeQihcH6+J5oaTl/xnTZIjqu2dn6LdiICPNwi+3Vcs
+zqxhdyzCEfVfbw26SutliFeed7gSIPCitj8/UW1w+3QN2l7J81ldPqYtwGce1eaQ
+jbI2Bms3oEg2yuVyK/6by8XGOYlfNd6n8AhOKfH7ercl35Epueh+D+IF6wIDAQAB
+o1cwVTATBgNVHSUEDDAKBggrBgEFBQcDAjAdBgNVHQ4EFgQUAp3QncqDJzm47UVY
+8HDIRCTG/1gwHwYDVR0jBBgwFoAUUginRXbwbqDZvp37alrsl68qNb8wCgYIKoZI
+zj0EAwIDSAAwRQIhAPFxFbKI+X1NzcoRaJELmh6w/2HRUxsnb+h3WopUS/0bAiB7
+1OulTlAZzrDy5HEjcuzMYMonOxK9uAJaG+T+zCTdrg==
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIIEvAIBADANBgkqhkiG9w0BAQEFAASCBKYwggSiAgEAAoIBAQCyKRvEaXTs045P
+ME0mD1yf8ie1zMJwTulnypYcg8Je4kLGN8GDnmIhihxlWu/r6fxH5UCTzUqPCPb6
+x9PHJcOxEvr0yYTHbGpYetYPAu7BESuM8Ef3f2zKy8vKPAWnX71bDa3uzGLQdkHN
+pK86V5sa54YoZeLdq7UTV19i2sJS1q4De98+kl5CKFwfr4nmhpOX/GdNkiOq7Z2f
+ot2IgI83CL7dVyzOrGF3LMIR9V9vDbpK62WIV553uBIg8KK2Pz9RbXD7dA3aXsnz
+WV0+pi3AZx7V5pCNsjYGazegSDbK5XIr/pvLxcY5iV813qfwCE4p8ft6tyXfkSm5
+6H4P4gXrAgMBAAECggEADIBYnnOil2umNLr4RDoXucbNhTLqVznHpFd8KQwQe4VM
+7N5vXxj3XHsgevbilvSYQJiUQMrK9zZzKNhqF9332VkHmwhOSjVlUPLC9SgI24Ck
+7wLSn0n7DE/jQObtTqKn2tfJjf7G1ZyMCYNgzas6tayWprG04EZy3Pnoi5CQyiyA
+LgkdUTYU6830hJGh5rcBDcmQNQ59QZrDwKW05eECLd8yWakNTSHUzcMmkjiP1e8E
+9cp/Gq95d+40qr5RSeVx2z2QtX2FoXknfMpS+LB4tk/NdJ5SRYT+HL2ChJlG1cyS
+COolnWaLJVSqUvcWvRgusxmlqfE4aV9YKNNiMzapoQKBgQDmGIPmnggUlbcbNqAJ
+7ZiJVBbztWKKA4fjXPGtGb2L04eyYyfuxAQ8VNEEfEtc1j04M42SSITW+mY5CVN0
+LYg+YAs5s8h0KfqA7hAR3Tiaynqt62qsYhH4Ae1V9wpg6sFh0ijFawmZqP40M+4n
+lO30kNZmU6B7dzVa1ALM5xVPzwKBgQDGN8sG+K2S+f7IFLu2Iwn2Gzlcz2hAzVMr
+j0jkYC6PqTLNyL9LpsyOQjQDDnm5WNKS5SWWZMrBI6y9Wov1vY8VsAYuM/NsndQ8
+hFT2ANGf8YQFMWF0eLY7scCmiQoh7svR/nR2bk8upmBJFsrGVtukTsowrPouTvzK
+NmHGdzTzJQKBgFCoFUx45wI4PPhoHI9+XvL8rBL/6SvR8wdrJDh2hnAGVVHd2jij
+M4zmemJlI5HGc61IvP6jNxWYrs6di0h1UYXz6ttuPv0hXfNl//ITJu1zvq9Kj5kf
+w4a5PjXdJCE3CVS985bIX5QingE0lu3/Ea6iOtWhyOaesfBF0zl6Y4kXAoGAT9Bl
+cxAtLDJ30e7vSr6/IxcBOQrW6skChVazvimwde5mY5BC3t5yHZIwyU5J20UVvUqB
+oRZCwhRwWOqd0ryaYdw4EOCgUwsWS6vpXgkkX2frhf/FQxXcIxtG/IfPyawS7CKu
+mIWAYsNhn+yKh+SvmnCTX5g3QPBTP8U4B6c2bfUCgYAxX0+ZXMkIQUcPqgTEuyBy
+szBoVwHYXs0EMg/NjWCtTyei1VYB/vDhzwAaJJOR4FAbOGF69Bki3MOTeOp0vU27
+XOu577ekxDpFepBzFckPeJRlFnchuP4f77arTI7oYg2eizIQnOD+zz7pPPWrtZWW
+tyV8n+1OAxwc5mB61wFA2g==
+-----END PRIVATE KEY-----
+`,
+}
+
+/** Nobody but itself vouches for it. */
+export const SELF_SIGNED_CLIENT: Certificate = {
+  certificate: `-----BEGIN CERTIFICATE-----
+MIIBmTCCAT+gAwIBAgIUfkwnOPjQR/g7WfZk05/yKOYZqmQwCgYIKoZIzj0EAwIw
+ITEfMB0GA1UEAwwWY2xpZW50IG9mIGl0cyBvd24gd29yZDAgFw0yNjExMjIxMTI0
+MDlaGA8yMTI2MTAyOTExMjQwOVowITEfMB0GA1UEAwwWY2xpZW50IG9mIGl0cyBv
+d24gd29yZDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABBezff3GZuIq4Bz9CGv5
+QvLc2gNRzCG7/U4fBZTzR/Vf/C/anPbOR8H+AacXDgyn/oCi/tzwv3j/wMdFeut1
+JjWjUzBRMB0GA1UdDgQWBBTSRCs2WRACSd6TTeu7ylM2K6yf4DAfBgNVHSMEGDAW
+gBTSRCs2WRACSd6TTeu7ylM2K6yf4DAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49
+BAMCA0gAMEUCIHQ6RQFNqDcHWm0NhiVhKAx0cmFNheqUclUSAfVJEhbAAiEAhG8T
+kSVEBfXyLwTuuPpAJdtIoZm2TJv//2YgVWlQVpg=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgR/txqcttqaIhbWm0
++ZgH6pcaawONTuQcJVnHkxXcag+hRANCAAQXs339xmbiKuAc/Qhr+ULy3NoDUcwh
+u/1OHwWU80f1X/wv2pz2zkfB/gGnFw4Mp/6Aov7c8L94/8DHRXrrdSY1
+-----END PRIVATE KEY-----
+`,
+}
+
+/** The certificate in DER. */
+export function derOf({ certificate }: Certificate): Buffer {
+  return new X509Certificate(certificate).raw
+}
+
+/** What `x5t#S256` of a token says that is bound to the certificate (RFC 8705 3.1). */
+export function thumbprintOf(certificate: Certificate): string {
+  return createHash('sha256').update(derOf(certificate)).digest('base64url')
+}

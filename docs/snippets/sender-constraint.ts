@@ -58,6 +58,7 @@ async function boundCall(url: string): Promise<Response> {
   const token = issuer.token({ claims: { cnf: { jkt: client.jkt } } })
   return fetch(url, { headers: client.headers('GET', url, token) })
 }
+
 // #endregion test
 
 export { app, behindProxy, boundCall, mcp, replicas }

@@ -10,7 +10,7 @@ interface Challenge {
 const ITEM = /\s*(?:([a-z_]+)="([^"\\]*)"|([A-Za-z]+)(?: +([a-z_]+)="([^"\\]*)")?)\s*(?:,|$)/y
 
 /** The challenges of a field; `null` where it does not follow the grammar, or says a parameter of no scheme. */
-export function parseChallenges(value: string | undefined): readonly Challenge[] | null {
+function parseChallenges(value: string | undefined): readonly Challenge[] | null {
   if (value === undefined || value === '') return null
   const challenges: { scheme: string; parameters: [string, string][] }[] = []
   ITEM.lastIndex = 0

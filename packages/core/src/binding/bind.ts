@@ -19,7 +19,7 @@ export interface Presentation {
 }
 
 /** Whoever presents a token is the one that it is bound to: why not, or `null`. Asked for each request, and never remembered. */
-export type Binder = (presentation: Presentation) => Eventual<RefusalCode | null>
+type Binder = (presentation: Presentation) => Eventual<RefusalCode | null>
 
 /** What the steps of a binder check with; `null`: it is not configured, and there is no such step. */
 export interface BindingMeans {

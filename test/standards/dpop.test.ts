@@ -376,7 +376,7 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
     })
 
     test('[RFC9449-7.2-bound] also where DPoP is off', async () => {
-      const own = await start({ issuer: { dpop: 'off' } })
+      const own = await start({ issuer: { dpop: 'off' }, dpop: null })
       for (const scheme of ['Bearer', 'DPoP']) {
         for (const proof of [{}, null]) expect(await own.outcome({ scheme, proof })).toBe('401 binding_unsupported')
       }
@@ -541,6 +541,18 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
       expect(
         (await both.ask({ proof: null, headers: [['Origin', 'https://evil.example']] })).headers['access-control-allow-origin'],
       ).toBeUndefined()
+    })
+
+    test("[RFC9449-7.1-expose] refusals: 'forward' keeps the names that the application has said already", async () => {
+      const own = await start({
+        server: { refusals: 'forward' },
+        dpop: { nonce: { secret: SECRET } },
+        build(app, server) {
+          app.use(framework.step((call) => call.response.setHeader('Access-Control-Expose-Headers', 'X-Total')))
+          app.use(server.authenticate())
+        },
+      })
+      expect(exposed(await own.ask())).toEqual(['X-Total', 'WWW-Authenticate', 'DPoP-Nonce'])
     })
 
     test("[RFC9449-7.1-error] refusals: 'forward' keeps challenge, nonce and names", async () => {
@@ -888,7 +900,8 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
         },
       })
       for (const [path, url] of [
-        ['/a/../orders', '/orders'],
+        ['/a/../orders', '/a/../orders'],
+        ['/a/%2E./orders', '/a/%2E./orders'],
         ['/%6frders', '/orders'],
         ['/a%2fb', '/a%2Fb'],
         ['//evil.example/orders', '//evil.example/orders'],
@@ -897,6 +910,10 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
         ['/orders/', '/orders/'],
       ] as const) {
         expect([path, await own.outcome({ path, for: { url: ORIGIN + url } })]).toEqual([path, '200'])
+      }
+      // Frameworks route by what is written, so that one route's proof must not open another.
+      for (const path of ['/a/../orders', '/a/%2e%2E/orders', '/orders/.', '/./orders', '/orders/x/..']) {
+        expect([path, await own.outcome({ path, for: { url: `${ORIGIN}/orders` } })]).toEqual([path, '401 proof_target_mismatch'])
       }
       expect(await own.outcome({ path: '/orders/', for: { url: `${ORIGIN}/orders` } })).toBe('401 proof_target_mismatch')
       expect(await own.outcome({ path: '//evil.example/orders', for: { url: 'https://evil.example/orders' } })).toBe(

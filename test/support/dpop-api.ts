@@ -68,7 +68,8 @@ export interface DpopApi {
 export interface DpopApiOptions {
   readonly server?: Partial<ResourceServerOptions>
   readonly issuer?: Partial<OAuthOptions>
-  readonly dpop?: Partial<NonNullable<ResourceServerOptions['dpop']>>
+  /** `null`: nothing is said of proofs. */
+  readonly dpop?: Partial<NonNullable<ResourceServerOptions['dpop']>> | null
   /** What is recorded. Default `refusals`. */
   readonly record?: NonNullable<AuditOptions['record']>
   /** Builds the application. Default: `authenticate()`, and routes that answer with the context. */
@@ -88,7 +89,7 @@ export async function startDpopApi(framework: Framework, issuer: TestIssuer, opt
     {
       issuers: [issuer.options({ jwks: issuer.jwks(), dpop: 'allow', ...options.issuer })],
       publicOrigins: ORIGIN,
-      dpop: { replay: 'single-process', ...options.dpop },
+      ...(options.dpop !== null && { dpop: { replay: 'single-process' as const, ...options.dpop } }),
       audit: { sinks: [sink], record: options.record ?? 'refusals' },
       now,
       ...options.server,

@@ -318,5 +318,7 @@ function forwardedHostOf(forwarded: Members): string | null {
     ?.split(';')
     .map((pair) => pair.trim().split('='))
   const host = pairs?.find(([name]) => name?.toLowerCase() === 'host')?.[1]
-  return host?.replace(/^"(.*)"$/, '$1') ?? value('x-forwarded-host') ?? null
+  const [one, other] = [host?.replace(/^"(.*)"$/, '$1'), value('x-forwarded-host')]
+  // A proxy writes one of them, or both alike: where they differ, one is somebody else's.
+  return one === undefined || other === undefined || one.toLowerCase() === other.toLowerCase() ? (one ?? other ?? null) : ''
 }

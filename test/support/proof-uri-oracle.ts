@@ -23,6 +23,8 @@ export interface SentTo {
 interface Normal {
   readonly origin: string
   readonly path: string
+  /** The path as it is written. */
+  readonly written: string
   /** Whether path, query and fragment follow the grammar; an authority that does not is none at all. */
   readonly wellFormed: boolean
 }
@@ -37,6 +39,8 @@ export function sameTarget(htu: string, origins: readonly string[], sent: SentTo
   const asked = readTarget(sent.target)
   if (claimed === null || origin === null || asked === null || claimed.origin !== origin) return 'different'
   if (claimed.path !== normalPath(asked.path)) return 'different'
+  // Frameworks route by what is written: with dot segments in the request, a proof has to name just that.
+  if (hasDots(asked.path) && claimed.written !== asked.path) return 'different'
   const isForIt = asked.authority === null || readOrigin(schemeOf(origin), asked.authority) === origin
   return claimed.wellFormed && asked.wellFormed && isForIt ? 'same' : 'either'
 }
@@ -83,7 +87,14 @@ function readUri(text: string): Normal | null {
   if (scheme === undefined || authority === undefined) return null
   const origin = readOrigin(scheme, authority)
   if (origin === null) return null
-  return { origin, path: normalPath(path), wellFormed: isPath(path) && isQuery(query) && isQuery(fragment) }
+  return { origin, path: normalPath(path), written: path, wellFormed: isPath(path) && isQuery(query) && isQuery(fragment) }
+}
+
+function hasDots(path: string): boolean {
+  return path
+    .split('/')
+    .slice(1)
+    .some((segment) => ['.', '..'].includes(segment.replace(/%2e/gi, '.')))
 }
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, https: 443 }

@@ -1,7 +1,7 @@
 /** What an adapter for a framework is made of. Applications use an adapter, not this. */
 import { problemOf } from './challenge.js'
 import { type AuthError, ConfigError } from './errors.js'
-import { EXPOSE, exposing } from './exposed-headers.js'
+import { EXPOSE } from './exposed-headers.js'
 import { headerOf, type NodeResponse } from './node-http.js'
 import type { HttpAnswer } from './request-view.js'
 import type { ResourceServer } from './resource-server.js'
@@ -29,17 +29,20 @@ export type { Passage } from './visit.js'
  */
 export function refusalAnswer(error: AuthError, response?: Pick<NodeResponse, 'getHeader'>): HttpAnswer {
   const body = JSON.stringify(problemOf(error.code))
-  const exposed = error.headers[EXPOSE]
   return {
     status: error.status,
     headers: {
-      ...error.headers,
-      ...(exposed !== undefined && response && { [EXPOSE]: exposing(headerOf(response, EXPOSE), exposed.split(', ')) }),
+      ...(response === undefined ? error : forwardedRefusal(error, response)).headers,
       'content-type': 'application/problem+json',
       'content-length': String(Buffer.byteLength(body)),
     },
     body,
   }
+}
+
+/** A refusal for a framework's own error handling, which sends its header fields in place of those of the response. */
+export function forwardedRefusal(error: AuthError, response: Pick<NodeResponse, 'getHeader'>): AuthError {
+  return error.beside(headerOf(response, EXPOSE))
 }
 
 /**

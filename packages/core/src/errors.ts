@@ -15,6 +15,8 @@ export interface RefusalDetails {
   readonly scheme?: Scheme
   /** A nonce for the client's next proof (RFC 9449 8.2). */
   readonly nonce?: string
+  /** What the application says already of header fields that scripts of other origins may read. */
+  readonly exposed?: string
 }
 
 /**
@@ -50,8 +52,13 @@ export class AuthError extends Error {
       ...(this.challenge === null ? [] : ['WWW-Authenticate']),
       ...(details.nonce === undefined ? [] : ['DPoP-Nonce']),
     ]
-    if (details.offer !== undefined && unreadable.length > 0) headers[EXPOSE] = exposing(null, unreadable)
+    if (details.offer !== undefined && unreadable.length > 0) headers[EXPOSE] = exposing(details.exposed ?? null, unreadable)
     this.headers = Object.freeze(headers)
+  }
+
+  /** The same refusal, to be sent with a response that has `Access-Control-Expose-Headers` already. For adapters. */
+  beside(exposed: string | null): AuthError {
+    return exposed === null || this.headers[EXPOSE] === undefined ? this : new AuthError(this.code, { ...this.#details, exposed })
   }
 
   /** The same refusal, as a server tells it. For adapters and the server itself. */

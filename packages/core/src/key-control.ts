@@ -30,9 +30,8 @@ export function createKeyControl(
   verifier: Pick<Verifier, 'forget'>,
 ): { readonly ready: () => Promise<void>; readonly keys: KeyControl } {
   async function ready(): Promise<void> {
-    await replayReady()
-    if (knownIssuers.names === null) return // one tenant's trouble is not the API's
-    await Promise.all([...issuers.known()].map(async ({ keys }) => keys.within(limits.keysStaleSeconds)))
+    const listed = knownIssuers.names === null ? [] : [...issuers.known()] // one tenant's trouble is not the API's
+    await Promise.all([replayReady(), ...listed.map(async ({ keys }) => keys.within(limits.keysStaleSeconds))])
   }
 
   async function replayReady(): Promise<void> {

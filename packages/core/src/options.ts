@@ -169,6 +169,7 @@ export function resolveOptions(options: unknown): Settings {
   const { issuers, knownIssuers, policies } = resolveIssuers(members['issuers'], environment, allowPrivate)
   const dpop = policies === null || policies.some((policy) => policy.dpop !== 'off') ? bindings.dpop : null
   const mtls = policies === null || policies.some((policy) => policy.mtls !== 'off')
+  if (policies !== null) requireUse(members, policies)
   const dpopAlgorithms = dpop === null ? null : [...dpop.algorithms]
   const dpopRequired = policies?.every((policy) => policy.dpop === 'require') ?? false
   const metadata = optional(
@@ -217,6 +218,17 @@ function offerOf(
   metadata: ResourceMetadata | null,
 ): ChallengeOffer {
   return Object.freeze({ ...BEARER_ONLY, bearer: !dpopRequired, dpopAlgorithms, resourceMetadata: metadata?.url ?? null })
+}
+
+/** Somebody who forgets the issuer's word would go on with bearer tokens, and believe otherwise. */
+function requireUse(members: Members, policies: readonly BindingPolicy[]): void {
+  for (const way of ['dpop', 'mtls'] as const) {
+    if (Object.hasOwn(members, way) && policies.every((policy) => policy[way] === 'off')) {
+      throw new ConfigError(
+        `${way} is given, but no issuer's tokens are bound in that way: give one ${way}: 'allow' or 'require'`,
+      )
+    }
+  }
 }
 
 function toleranceAt(value: unknown, where: string): number {
@@ -347,7 +359,7 @@ const IN_ORDER: readonly (readonly [keyof Limits, keyof Limits])[] = [
 
 function limitsAt(value: unknown, where: string): Limits {
   const members = membersOf(value, where, Object.keys(DEFAULT_LIMITS))
-  for (const [name, limit] of Object.entries(members)) integerAt(limit, `${where}.${name}`, 1, mostOf(name))
+  for (const [name, limit] of Object.entries(members)) integerAt(limit, `${where}.${name}`, leastOf(name), mostOf(name))
   const limits = Object.freeze({ ...DEFAULT_LIMITS, ...(members as Partial<Limits>) })
   for (const [less, more] of IN_ORDER) {
     if (limits[less] > limits[more]) {
@@ -355,6 +367,11 @@ function limitsAt(value: unknown, where: string): Limits {
     }
   }
   return limits
+}
+
+/** A nonce must live long enough for a client to use it. */
+function leastOf(limit: string): number {
+  return limit === 'nonceSeconds' ? 10 : 1
 }
 
 function mostOf(limit: string): number {

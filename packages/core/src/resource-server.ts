@@ -63,8 +63,9 @@ export interface ResourceServer {
   verify(token: string): Promise<AuthContext>
   /**
    * Resolves when every configured issuer has keys that can prove signatures, fetching those that are missing; rejects with
-   * {@link AuthError} `keys_unavailable` where one could not be read now. For readiness probes, which ask again by themselves.
-   * Where `issuers` is a function there is none to wait for.
+   * {@link AuthError} `keys_unavailable` where one could not be read now. Waits for the memory of used proofs too, without a limit
+   * of its own (`replay_unavailable`). For readiness probes, which ask again by themselves. Where `issuers` is a function there are
+   * no keys to wait for.
    */
   ready(): Promise<void>
   /** The keys of the issuers: for emergencies, and for people who look. */

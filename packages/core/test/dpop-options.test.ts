@@ -1,9 +1,11 @@
 /** Options about proofs of possession: what is refused when a server, or a guard, is made, and by which name. */
 import type { DpopOptions, IssuerOptions, ReplayMemory, Requirement, ResourceServerOptions } from '@behalf/core'
 import { AuthError, ConfigError, createResourceServer } from '@behalf/core/adapter'
-import { describe, expect, test } from 'vitest'
+import { oauth } from '@behalf/core/issuers'
+import { createDpopClient } from '@behalf/testing'
+import { describe, expect, test, vi } from 'vitest'
 import { resolveOptions } from '../src/options.js'
-import { oauthIssuer, tokenOf } from './support/harness.js'
+import { HeldResponse, JWKS, NOW_SECONDS, oauthIssuer, requestView, settle, tokenOf } from './support/harness.js'
 
 const ORIGIN = 'https://api.example.test'
 const SECRET = 's'.repeat(43)
@@ -43,7 +45,7 @@ describe('a server', () => {
       { ...GOOD, publicOrigins: [ORIGIN, 'https://other.example.test'] },
       { ...GOOD, trustedProxies: ['10.0.0.0/8'] },
       { ...GOOD, issuers: () => null },
-      { ...GOOD, issuers: [oauthIssuer()] },
+      { ...GOOD, issuers: [oauthIssuer(), oauthIssuer({ issuer: 'https://b.test', dpop: 'allow' })] },
       { issuers: [oauthIssuer({ dpop: 'off' })] },
       { issuers: [oauthIssuer()], publicOrigins: ORIGIN },
     ]) {
@@ -93,7 +95,23 @@ describe('a server', () => {
     expect(messageOf(() => make(options))).toMatch(message)
   })
 
-  test.each(['proofBytes', 'proofSeconds', 'nonceSeconds', 'replayMilliseconds', 'replayEntries'])(
+  test('a nonce lives for ten seconds or more: no client could use it else', () => {
+    expect(messageOf(() => make({ ...GOOD, limits: { nonceSeconds: 9 } }))).toContain(
+      'limits.nonceSeconds must be a whole number, at least 10',
+    )
+    expect(() => make({ ...GOOD, limits: { nonceSeconds: 10 } })).not.toThrow()
+  })
+
+  test.each<[string, object]>([
+    ['dpop', { ...GOOD, issuers: [oauthIssuer()] }],
+    ['mtls', { issuers: [oauthIssuer()], mtls: { certificate: 'connection' } }],
+  ])('%s without an issuer that asks for it is a mistake: bearer tokens would go on', (way, options) => {
+    expect(messageOf(() => make(options))).toBe(
+      `${way} is given, but no issuer's tokens are bound in that way: give one ${way}: 'allow' or 'require'`,
+    )
+  })
+
+  test.each(['proofBytes', 'proofSeconds', 'replayMilliseconds', 'replayEntries'])(
     'is refused where limits.%s is no positive whole number',
     (limit) => {
       for (const value of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '60', null]) {
@@ -163,7 +181,7 @@ describe('a requirement', () => {
 
   test.each(['allow', 'require'])('%s needs an issuer whose tokens can be bound to a key', (mode) => {
     expect(guard(without, { dpop: mode })).toMatch(/^guard\(\)\.dpop is '(?:allow|require)', but no issuer's tokens can be bound/)
-    expect(guard({ ...GOOD, issuers: [oauthIssuer()] }, { dpop: mode })).toMatch(/^guard\(\)\.dpop is/)
+    expect(guard({ issuers: [oauthIssuer()], publicOrigins: ORIGIN }, { dpop: mode })).toMatch(/^guard\(\)\.dpop is/)
     expect(guard(GOOD, { dpop: mode })).toBe('nothing was refused')
     expect(guard({ ...GOOD, issuers: () => null }, { dpop: mode })).toBe('nothing was refused')
     expect(guard({ issuers: () => null }, { dpop: mode })).toMatch(/^guard\(\)\.dpop is/)
@@ -182,7 +200,7 @@ describe('what is compiled', () => {
   const steps = (options: object) => resolveOptions(options).binder.steps
 
   test('where nothing is bound there is no step, and nothing beside Bearer is told', () => {
-    for (const options of [{ issuers: [oauthIssuer()] }, { ...GOOD, issuers: [oauthIssuer()] }]) {
+    for (const options of [{ issuers: [oauthIssuer()] }, { issuers: [oauthIssuer()], publicOrigins: ORIGIN }]) {
       expect(steps(options)).toEqual([])
       expect(resolveOptions(options)).toMatchObject({ dpop: null, offer: null })
     }
@@ -242,6 +260,51 @@ describe('a shared memory', () => {
     expect(String((error as Error).stack) + JSON.stringify(error)).not.toContain('secret')
   })
 
+  test('is no reason to wait with the keys', async () => {
+    const asked: string[] = []
+    const fetch = async (url: string) => {
+      asked.push(url)
+      return Response.json({ keys: JWKS.keys })
+    }
+    const replay = { use: () => true, ready: () => new Promise<void>(() => {}) }
+    make({
+      ...GOOD,
+      issuers: [oauth({ issuer: 'https://a.test', audience: 'a', jwksUri: 'https://a.test/jwks', dpop: 'allow' })],
+      dpop: { replay },
+      fetch,
+      warmUp: true,
+    })
+    await settle()
+    expect(asked).toEqual(['https://a.test/jwks'])
+  })
+
+  test.each(['ready', 'close'])('whose %s is no function is a mistake', (name) => {
+    expect(messageOf(() => serverOf({ use: () => true, [name]: 5 } as never))).toBe(`dpop.replay.${name} must be a function`)
+  })
+
+  test('that fails is warned of once, by its code alone', async () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const client = createDpopClient({ now: () => NOW_SECONDS * 1000 })
+    const token = tokenOf({ cnf: { jkt: client.jkt } })
+    const server = make({
+      ...GOOD,
+      now: () => NOW_SECONDS * 1000,
+      dpop: {
+        replay: { use: () => Promise.reject(Object.assign(new Error('redis://user:secret@replay'), { code: 'ECONNREFUSED' })) },
+      },
+    })
+    for (let call = 0; call < 3; call++) {
+      const headers = { dpop: client.proof('GET', `${ORIGIN}/orders`, { token }) }
+      const request = requestView(null, { headers, authorization: [`DPoP ${token}`] })
+      const exchange = { key: {}, request, response: new HeldResponse() }
+      await expect(server.authenticate()(exchange)).rejects.toMatchObject({ code: 'replay_unavailable' })
+    }
+    expect(warn.mock.calls).toEqual([
+      ['behalf: the memory of used proofs does not answer (ECONNREFUSED)', { code: 'BEHALF_REPLAY_UNAVAILABLE' }],
+    ])
+    warn.mockRestore()
+  })
+
   test('is closed with the server, once, also where a sink cannot be', async () => {
     const shared = new Shared()
     await serverOf(shared).close()
@@ -267,9 +330,9 @@ describe('a shared memory', () => {
     await single.close()
   })
 
-  test('is closed also where no issuer of the server binds its tokens', async () => {
+  test('is closed also where no issuer was asked for that binds its tokens', async () => {
     const shared = new Shared()
-    await serverOf(shared, { issuers: [oauthIssuer()] }).close()
+    await serverOf(shared, { issuers: () => null }).close()
     expect(shared.calls).toEqual(['close'])
   })
 })

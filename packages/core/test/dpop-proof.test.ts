@@ -1,5 +1,5 @@
 /** Proofs of possession, taken apart and judged: RFC 9449 4.2, 4.3, 11.5 and 11.6, with its own examples. */
-import { createHmac, generateKeyPairSync } from 'node:crypto'
+import { createHash, createHmac, generateKeyPairSync } from 'node:crypto'
 import type { Algorithm, JsonObject, JsonValue } from '@behalf/core'
 import { createDpopClient, createSigningKey, type DpopClient, TEST_ALGORITHMS } from '@behalf/testing'
 import { describe, expect, test } from 'vitest'
@@ -298,6 +298,26 @@ describe('the key', () => {
     ['with a number for an exponent', { ...rsa.jwk, e: 65537 }],
   ])('[RFC9449-4.3-6-signature] an RSA key %s is refused', async (_what, jwk) => {
     expect(await read(proofOf({ header: { jwk } }, rsa), rsa.jkt)).toBe('proof_key_refused')
+  })
+
+  const rsaText = (bits: number, first: number) => {
+    const bytes = Buffer.alloc(bits / 8, 0xff)
+    bytes[0] = first
+    return bytes.toString('base64url')
+  }
+  test.each<[string, JsonObject, string]>([
+    ['of 4096 bits', { kty: 'RSA', n: rsaText(4096, 0x80), e: 'AQAB' }, 'proof_signature_invalid'],
+    ['of more', { kty: 'RSA', n: rsaText(4104, 0x80), e: 'AQAB' }, 'proof_key_refused'],
+    ['with an exponent of 32 bits', { kty: 'RSA', n: rsaText(2048, 0x80), e: '_____w' }, 'proof_signature_invalid'],
+    ['with one of more', { kty: 'RSA', n: rsaText(2048, 0x80), e: 'AQAAAAE' }, 'proof_key_refused'],
+    ['with the exponent one', { kty: 'RSA', n: rsaText(2048, 0x80), e: 'AQ' }, 'proof_key_refused'],
+    ['with an even exponent', { kty: 'RSA', n: rsaText(2048, 0x80), e: 'BA' }, 'proof_key_refused'],
+    ['with a leading zero', { kty: 'RSA', n: `AA${'A'.repeat(2)}${rsaText(2048, 0x80)}`, e: 'AQAB' }, 'proof_key_refused'],
+  ])('[RFC9449-4.3-6-signature] a key that anybody could make, %s: neither costly nor loose', async (_what, jwk, code) => {
+    const jkt = createHash('sha256')
+      .update(JSON.stringify({ e: jwk['e'], kty: 'RSA', n: jwk['n'] }))
+      .digest('base64url')
+    expect(await read(proofOf({ header: { jwk } }, rsa), jkt)).toBe(code)
   })
 
   test('[RFC9449-4.3-12-key] the same key written in another way is another one: its thumbprint is', async () => {

@@ -344,7 +344,7 @@ describe('what the server knows', () => {
       authorization_servers: _servers,
       bearer_methods_supported: methods,
       ...rest
-    } = served({ issuers, ...dpop })
+    } = served({ issuers, ...(policies.some((policy) => 'dpop' in policy) && dpop) })
     expect(methods).toEqual(['header'])
     expect(rest).toEqual(expected)
   })

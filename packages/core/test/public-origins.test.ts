@@ -45,13 +45,24 @@ describe('one origin', () => {
   })
 
   test('the path is that of the request, in its normal form', () => {
-    expect(origins.targetOf(requestOf({}, { path: '/a/../%6Frders/' }))).toBe('https://api.example.com/orders/')
+    expect(origins.targetOf(requestOf({}, { path: '/%6Frders/' }))).toBe('https://api.example.com/orders/')
+    expect(origins.targetOf(requestOf({}, { path: '/a/../%6Frders/' })), 'as it is routed').toBe(
+      'https://api.example.com/a/../%6Frders/',
+    )
     expect(origins.targetOf(requestOf({}, { path: '/' }))).toBe('https://api.example.com/')
     expect(origins.targetOf(requestOf({}, { path: '' })), 'no target at all').toBeNull()
     expect(origins.targetOf(requestOf({}, { path: '/%%411' })), 'no escape at all').toBeNull()
     expect(origins.targetOf(requestOf({}, { path: '//evil.example/orders' }))).toBe(
       'https://api.example.com//evil.example/orders',
     )
+  })
+})
+
+describe('what stands in quotes', () => {
+  test('is one value of Forwarded, commas and all', () => {
+    const origins = originsOf(['https://api.example.com', 'https://eu.example.com'], PROXIES)
+    const headers = { forwarded: 'for="a, host=api.example.com"', host: 'eu.example.com' }
+    expect(origins.targetOf(requestOf(headers, { peer: PROXY, path: '/' }))).toBe('https://eu.example.com/')
   })
 })
 
@@ -115,7 +126,8 @@ describe('several origins', () => {
     [{ forwarded: 'host=api.example.com, host=evil.example' }, null],
     [{ forwarded: 'xhost=api.example.com' }, 'https://eu.example.com:8443'],
     [{ forwarded: 'for=1.2.3.4' }, 'https://eu.example.com:8443'],
-    [{ forwarded: 'host=api.example.com', 'x-forwarded-host': 'evil.example' }, 'https://api.example.com'],
+    [{ forwarded: 'host=api.example.com', 'x-forwarded-host': 'evil.example' }, null],
+    [{ forwarded: 'host=api.example.com', 'x-forwarded-host': 'API.example.com' }, 'https://api.example.com'],
     [{ forwarded: 'for=1.2.3.4', 'x-forwarded-host': 'api.example.com' }, 'https://api.example.com'],
   ])('%j of a trusted proxy selects %j, and of anybody else nothing', (forwarded, origin) => {
     const headers = { host: 'eu.example.com:8443', ...forwarded }

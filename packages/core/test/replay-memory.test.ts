@@ -131,6 +131,16 @@ describe('the time for which uses are kept', () => {
   })
 })
 
+describe('a clock that jumped ahead and back', () => {
+  test('does not fill the memory with what is remembered for too long', () => {
+    const memory = new SingleProcessMemory(100, KEEP)
+    expect(memory.use(useOf('ahead', 3_600_000))).toBe(true)
+    for (let each = 0; each < 1000; each++) expect(memory.use(useOf(`later-${each}`, each * 100))).toBe(true)
+    expect(memory.use(useOf('ahead', 99_900))).toBe(false)
+    expect(codeOf(() => memory.use(useOf('ahead', 3_600_000 + KEEP, { acceptableUntil: 3_600_000 + KEEP })))).toBe('forgotten')
+  })
+})
+
 describe('the contract', () => {
   const create = (): ReplayUnderTest => {
     let time = 1_790_000_000_000

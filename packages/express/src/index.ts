@@ -11,6 +11,7 @@ import {
   type DelegatedContext,
   type Eventual,
   exposeContext,
+  forwardedRefusal,
   type HttpAnswer,
   type KeyControl,
   nodeRequestView,
@@ -44,7 +45,7 @@ export interface ExpressResourceServer {
   delegatedContextOf(request: IncomingMessage): DelegatedContext
   /** Proof and context of a token, without rules, requirement or record: for WebSocket upgrades, queues, GraphQL. Throws `AuthError`. */
   verify(token: string): Promise<AuthContext>
-  /** Resolves when every configured issuer has keys; rejects where one could not be read now. For readiness probes. */
+  /** Resolves when every configured issuer has keys, and used proofs can be remembered; rejects where that is not so now. For readiness probes. */
   ready(): Promise<void>
   /** The keys of the issuers: `refresh` and `evict` for emergencies, `state` to look. */
   readonly keys: KeyControl
@@ -80,7 +81,7 @@ export function resourceServer(options: ResourceServerOptions): ExpressResourceS
   function refuse(error: unknown, response: ServerResponse, next: (error?: unknown) => void): void {
     const failure = errorFrom(error)
     if (!(failure instanceof AuthError) || server.refusals === 'forward' || response.headersSent) {
-      next(failure)
+      next(failure instanceof AuthError ? forwardedRefusal(failure, response) : failure)
       return
     }
     try {

@@ -8,6 +8,7 @@ import {
   createResourceServer,
   type Eventual,
   exposeContext,
+  forwardedRefusal,
   type HttpAnswer,
   type KeyControl,
   nodeRequestView,
@@ -48,7 +49,7 @@ export interface KoaResourceServer {
   delegatedContextOf(request: KoaRequest): DelegatedContext
   /** Proof and context of a token, without rules, requirement or record: for WebSocket upgrades, queues, GraphQL. Throws `AuthError`. */
   verify(token: string): Promise<AuthContext>
-  /** Resolves when every configured issuer has keys; rejects where one could not be read now. For readiness probes. */
+  /** Resolves when every configured issuer has keys, and used proofs can be remembered; rejects where that is not so now. For readiness probes. */
   ready(): Promise<void>
   /** The keys of the issuers: `refresh` and `evict` for emergencies, `state` to look. */
   readonly keys: KeyControl
@@ -66,7 +67,8 @@ export function resourceServer(options: ResourceServerOptions): KoaResourceServe
   /** A refusal is answered here, or thrown for Koa's own error handling: the chain ends. */
   function pass<T>(context: Context, step: () => Eventual<T>, goOn: (answer: T) => Eventual<unknown>): Eventual<unknown> {
     return attempt(step, goOn, (error) => {
-      if (!(error instanceof AuthError) || server.refusals === 'forward' || context.headerSent) throw error
+      if (!(error instanceof AuthError)) throw error
+      if (server.refusals === 'forward' || context.headerSent) throw forwardedRefusal(error, context.res)
       send(refusalAnswer(error, context.res), context)
     })
   }

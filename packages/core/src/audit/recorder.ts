@@ -1,4 +1,5 @@
 import type { AuthContext } from '../delegation/context.js'
+import { codeOf } from '../error-code.js'
 import { auditFailureChannel } from '../telemetry.js'
 import { type Eventual, inTime } from '../thenable.js'
 import type { AuditEvent } from './event.js'
@@ -36,16 +37,6 @@ const MOST_CODES = 5
 
 /** What a sink's silence is called in a warning. */
 const LATE = { code: 'audit_timeout' }
-
-/** The code of an error, where it looks like one. Its message is not told: nobody knows what a sink writes into it. */
-function codeOf(error: unknown): string | null {
-  try {
-    const code = (error as { readonly code?: unknown } | null | undefined)?.code
-    return typeof code === 'string' && /^[A-Za-z0-9_]{1,40}$/.test(code) ? code : null
-  } catch {
-    return null // whatever was thrown there, it must not end the process
-  }
-}
 
 /** An event is lost once, however many sinks did not accept it, and however often they say so. */
 interface Loss {

@@ -1,4 +1,4 @@
-import { listAt, type Members, membersOf, optional } from '../config-shape.js'
+import { functionAt, listAt, type Members, membersOf, optional } from '../config-shape.js'
 import { ConfigError } from '../errors.js'
 import type { Limits } from '../limits.js'
 import { ALGORITHM_NAMES, type Algorithm, algorithmAt } from '../token/algorithms.js'
@@ -95,6 +95,7 @@ function replayMemoryAt(value: unknown, limits: Limits, toleranceSeconds: number
   if (typeof memory !== 'object' || memory === null || typeof memory.use !== 'function') {
     throw new ConfigError("dpop.replay must be 'single-process', or a memory that all replicas share")
   }
+  for (const name of ['ready', 'close'] as const) if (memory[name] !== undefined) functionAt(memory[name], `dpop.replay.${name}`)
   return memory
 }
 

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import type { RefusalCode } from '../challenge.js'
-import { importJwk, isCanonical, keyFits, thumbprintOf } from '../keys/verification-key.js'
+import { importJwk, isAffordable, isCanonical, keyFits, thumbprintOf } from '../keys/verification-key.js'
 import { type Limits, MAX_PROOF_KEYS } from '../limits.js'
 import { andThen, type Eventual } from '../thenable.js'
 import { type Algorithm, isAlgorithm } from '../token/algorithms.js'
@@ -70,7 +70,9 @@ export class DpopProofReader {
     const { alg, jwk } = header
     if (!isAlgorithm(alg) || !this.#algorithms.has(alg)) return 'proof_algorithm_refused'
     const imported = importJwk(jwk, Number.POSITIVE_INFINITY) // its id means nothing here, and is recorded nowhere
-    if (typeof imported === 'string' || !keyFits(imported, alg) || !isCanonical(imported)) return 'proof_key_refused'
+    if (typeof imported === 'string' || !keyFits(imported, alg) || !isAffordable(imported) || !isCanonical(imported)) {
+      return 'proof_key_refused'
+    }
     const thumbprint = thumbprintOf(imported.jwk)
     return thumbprint === jkt ? { header, algorithm: alg, keyObject: imported.keyObject, thumbprint } : 'sender_mismatch'
   }

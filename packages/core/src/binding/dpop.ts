@@ -9,6 +9,8 @@ import { type DpopProof, DpopProofReader } from './dpop-proof.js'
 import { checkProof } from './proof-checks.js'
 import type { PublicOrigins } from './public-origins.js'
 import type { ProofUse, ReplayMemory } from './replay-memory.js'
+import { createReplayWarning } from './replay-warning.js'
+import { normalizeTargetUri } from './target-uri.js'
 
 /** What proofs of possession are judged by. */
 export interface DpopSettings {
@@ -26,14 +28,19 @@ export interface DpopSettings {
 /** Judges the proof that a request shows with its token (RFC 9449 7.1): why it is refused, or `null`. */
 export type DpopJudge = (request: RequestView, response: ResponseView, token: string, jkt: string) => Eventual<RefusalCode | null>
 
+/** What a memory's silence is called in a warning. */
+const LATE = Object.assign(new Error('the memory of used proofs did not answer in time'), { code: 'replay_timeout' })
+
 export function createDpopJudge(settings: DpopSettings): DpopJudge {
   const { origins, replay, nonces, toleranceSeconds, limits, now } = settings
   const reader = new DpopProofReader(settings.algorithms, limits)
+  const warn = createReplayWarning(now)
 
   /** The last step of all (RFC 9449 11.1): what is refused for another reason uses nothing up. */
-  function useOnce(proof: DpopProof, targetUri: string): Eventual<RefusalCode | null> {
+  function useOnce(proof: DpopProof): Eventual<RefusalCode | null> {
     const use: ProofUse = {
-      id: hash('sha256', JSON.stringify([proof.thumbprint, targetUri, proof.jti]), 'base64url'),
+      // By the URI that the proof names: a proof has one of them, however requests write theirs.
+      id: hash('sha256', JSON.stringify([proof.thumbprint, normalizeTargetUri(proof.htu), proof.jti]), 'base64url'),
       // Twice the tolerance: once for this server's judgement, and once for replicas whose clocks differ by it.
       acceptableFrom: (proof.iat - 2 * toleranceSeconds) * 1000,
       acceptableUntil: (proof.iat + limits.proofSeconds + 2 * toleranceSeconds) * 1000,
@@ -42,10 +49,17 @@ export function createDpopJudge(settings: DpopSettings): DpopJudge {
     return attempt(
       () => {
         const first = replay.use(use)
-        return typeof first === 'boolean' ? first : inTime(Promise.resolve(first), limits.replayMilliseconds, () => null)
+        return typeof first === 'boolean'
+          ? first
+          : inTime(Promise.resolve(first), limits.replayMilliseconds, () => {
+              throw LATE
+            })
       },
       (first) => (first === true ? null : first === false ? 'proof_replayed' : 'replay_unavailable'),
-      () => 'replay_unavailable',
+      (error) => {
+        warn(error)
+        return 'replay_unavailable'
+      },
     )
   }
 
@@ -57,11 +71,11 @@ export function createDpopJudge(settings: DpopSettings): DpopJudge {
       const { proofSeconds: lifeSeconds } = limits
       const demand = { token, method: request.wireMethod, targetUri, nonces, nowSeconds, toleranceSeconds, lifeSeconds }
       const refusal = checkProof(proof, demand)
-      if (refusal !== null || targetUri === null) return refusal ?? 'proof_target_mismatch'
+      if (refusal !== null) return refusal
       // RFC 9449 8.2: a client whose nonce will soon be too old is given the next one with the answer.
       const nonce = nonces?.current(nowSeconds)
       if (nonce !== undefined && nonce !== proof.nonce) giveNonce(response, nonce)
-      return useOnce(proof, targetUri)
+      return useOnce(proof)
     })
 }
 

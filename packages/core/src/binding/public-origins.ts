@@ -4,7 +4,7 @@ import { isLoopback } from '../loopback.js'
 import { parseUrl } from '../parse-url.js'
 import type { RequestView } from '../request-view.js'
 import type { PeerNetworks } from './peer-networks.js'
-import { hasBrokenEscape, normalizeOrigin, normalizePath } from './target-uri.js'
+import { hasBrokenEscape, hasDotSegments, normalizeOrigin, normalizePath } from './target-uri.js'
 
 /** What clients call this API: the origins that are configured, and no other. */
 export class PublicOrigins {
@@ -20,14 +20,16 @@ export class PublicOrigins {
   }
 
   /**
-   * The URI that a request was sent to, without query, in its normal form (RFC 9449 4.3). What the request says about its host only
+   * The URI that a request was sent to, without query, in its normal form (RFC 9449 4.3); with dot segments as it is written, since
+   * frameworks route by what is written, and a proof for one route must not open another. What the request says about its host only
    * selects among the configured origins; where there is one, nothing has to be said.
    * @returns `null` where none of several is selected, and where the request's target cannot be compared
    */
   targetOf(request: RequestView): string | null {
     const origin = this.#only ?? this.#originFor(this.#hostFor(request))
     const { path } = request
-    return origin === null || path === '' || hasBrokenEscape(path) ? null : origin + normalizePath(path)
+    if (origin === null || path === '' || hasBrokenEscape(path)) return null
+    return origin + (hasDotSegments(path) ? path : normalizePath(path))
   }
 
   #originFor(host: string): string | null {
@@ -77,9 +79,11 @@ function hostOf(origin: string): string {
   return new URL(origin).host
 }
 
-/** What the nearest proxy wrote: the last of several. */
+/** What the nearest proxy wrote: the last of several. Where its two fields do not agree, one of them is not its own: no host at all. */
 function forwardedHost(request: RequestView): string | null {
-  const nearest = request.header('forwarded')?.split(',').at(-1)
-  const host = nearest === undefined ? null : /(?:^|;)\s*host=(?:"([^"\\]*)"|([^\s;"]+))/i.exec(nearest)
-  return host?.[1] ?? host?.[2] ?? request.header('x-forwarded-host')?.split(',').at(-1)?.trim() ?? null
+  const [, nearest = ''] = /(?:^|,)((?:[^,"]|"(?:[^"\\]|\\.)*")*)$/.exec(request.header('forwarded') ?? '') ?? []
+  const standard = /(?:^|;)\s*host=(?:"([^"\\]*)"|([^\s;"]+))/i.exec(nearest)
+  const one = standard?.[1] ?? standard?.[2] ?? null
+  const other = request.header('x-forwarded-host')?.split(',').at(-1)?.trim() ?? null
+  return one === null || other === null || one.toLowerCase() === other.toLowerCase() ? (one ?? other) : ''
 }

@@ -44,6 +44,8 @@ export class ReplayMemoryError extends Error {
 export class SingleProcessMemory implements ReplayMemory {
   /** Until when each use is remembered; in the order of these times, since all are kept equally long. */
   readonly #uses = new Map<string, number>()
+  /** Those from before the clock was set back: in the other map they would keep everything behind them. */
+  readonly #ahead = new Map<string, number>()
   readonly #entries: number
   readonly #keepMilliseconds: number
   /** Uses that had to be remembered until then, or less, may be forgotten: the clock may have been set back since. */
@@ -58,16 +60,22 @@ export class SingleProcessMemory implements ReplayMemory {
   use({ id, acceptableUntil, now }: ProofUse): boolean {
     this.#forget(now)
     if (acceptableUntil <= this.#forgottenUntil) throw new ReplayMemoryError('forgotten')
-    if (this.#uses.has(id)) return false
-    if (this.#uses.size >= this.#entries) throw new ReplayMemoryError('full')
+    if (this.#uses.has(id) || this.#ahead.has(id)) return false
+    if (this.#uses.size + this.#ahead.size >= this.#entries) throw new ReplayMemoryError('full')
     this.#uses.set(id, now + this.#keepMilliseconds)
     return true
   }
 
   #forget(now: number): void {
     for (const [id, until] of this.#uses) {
-      if (until > now) return
+      if (until > now && until <= now + this.#keepMilliseconds) break
       this.#uses.delete(id)
+      if (until > now) this.#ahead.set(id, until)
+      else this.#forgottenUntil = Math.max(this.#forgottenUntil, until)
+    }
+    for (const [id, until] of this.#ahead) {
+      if (until > now) return
+      this.#ahead.delete(id)
       this.#forgottenUntil = Math.max(this.#forgottenUntil, until)
     }
   }

@@ -9,25 +9,42 @@ const PLAIN_URI = /^[A-Za-z0-9\-._~:/@!$&'()*+,;=[\]]+$/
 /** Characters that no URI has, and that parsers treat in different ways: white space, quotes, backslashes, angle brackets, other scripts. */
 const NOT_IN_URI = /[^\x21-\x7e]|["<>\\]/
 
+interface TargetUri {
+  /** In its normal form. */
+  readonly origin: string
+  /** As it is written. */
+  readonly path: string
+}
+
 /**
  * An HTTP URI as it is compared, without query and fragment: RFC 3986 6.2.2 (case, percent-encoding, dot segments) and 6.2.3
  * (default port, empty path), as RFC 9449 4.3 recommends.
  * @returns `null` where the text is no HTTP URI, or names a user
  */
 export function normalizeTargetUri(uri: string): string | null {
-  const match = NOT_IN_URI.test(uri) ? null : HTTP_URI.exec(uri)
-  if (match === null || hasBrokenEscape(uri)) return null
-  const [, scheme = '', authority = '', path = ''] = match
-  const origin = normalizeOrigin(scheme, authority)
-  return origin === null ? null : origin + normalizePath(path)
+  const parsed = parseTargetUri(uri)
+  return parsed === null ? null : parsed.origin + normalizePath(parsed.path)
 }
 
 /**
- * Whether a text is an HTTP URI whose normal form is another one. Most clients write it as it is compared.
- * @param normal in its normal form
+ * Whether a text is an HTTP URI that names a request's target: in its normal form, or, where the target has no such form, with its
+ * very path. Query and fragment are not compared. Most clients write it as it is compared.
  */
-export function isSameTarget(uri: string, normal: string): boolean {
-  return (uri === normal && PLAIN_URI.test(uri)) || normalizeTargetUri(uri) === normal
+export function isSameTarget(uri: string, target: string): boolean {
+  if (uri === target && PLAIN_URI.test(uri)) return true
+  const parsed = parseTargetUri(uri)
+  return parsed !== null && [normalizePath(parsed.path), parsed.path].some((path) => parsed.origin + path === target)
+}
+
+function parseTargetUri(uri: string): TargetUri | null {
+  const [, scheme, authority = '', path = ''] = NOT_IN_URI.test(uri) || hasBrokenEscape(uri) ? [] : (HTTP_URI.exec(uri) ?? [])
+  const origin = scheme === undefined ? null : normalizeOrigin(scheme, authority)
+  return origin === null ? null : { origin, path }
+}
+
+/** Whether a path has segments that its normal form has not. Frameworks route by what is written: `/admin/..` is no `/` to them. */
+export function hasDotSegments(path: string): boolean {
+  return /\/(?:\.|%2e){1,2}(?:\/|$)/i.test(path)
 }
 
 /**

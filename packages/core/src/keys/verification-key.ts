@@ -63,16 +63,32 @@ export async function withThumbprint({ jwk, ...key }: ImportedKey): Promise<Veri
   return { ...key, thumbprint: await calculateJwkThumbprint(jwk as JWK) }
 }
 
-/** Numbers and points of a public key (RFC 7518 6.2.1, 6.3.1; RFC 8037 2). */
-const MATERIAL = ['x', 'y', 'n', 'e'] as const
+/** Length of each coordinate (RFC 7518 6.2.1.2, RFC 8037 2). */
+const COORDINATE_BYTES: Readonly<Record<string, number>> = { 'P-256': 32, 'P-384': 48, 'P-521': 66, Ed25519: 32 }
+
+/** Most bits of an RSA key that a stranger may have proved: the work grows with their square. */
+const MOST_STRANGERS_RSA_BITS = 4096
+const MOST_STRANGERS_EXPONENT = 0xffff_ffffn
+
+/** Whether a key that anybody can make costs no more to prove by than usual ones do (RFC 8725 3.4). Not asked of issuers' keys. */
+export function isAffordable({ keyObject }: ImportedKey): boolean {
+  const { modulusLength = 0, publicExponent = 0n } = keyObject.asymmetricKeyDetails ?? {}
+  return modulusLength <= MOST_STRANGERS_RSA_BITS && publicExponent <= MOST_STRANGERS_EXPONENT
+}
 
 /**
  * Whether the material of a key is written in the one way that RFC 7518 has for it: then one key has one thumbprint. Not asked of
  * issuers' keys, some of which are written with a leading zero.
  */
-export function isCanonical({ jwk, keyObject }: ImportedKey): boolean {
-  const written = keyObject.export({ format: 'jwk' })
-  return MATERIAL.every((name) => written[name] === undefined || jwk[name] === written[name])
+export function isCanonical({ kty, crv, jwk }: ImportedKey): boolean {
+  const bytes = crv === null ? null : COORDINATE_BYTES[crv]
+  return (THUMBPRINT_MEMBERS[kty] ?? []).every((name) => {
+    if (name === 'kty' || name === 'crv') return true
+    const written = String(jwk[name])
+    const value = Buffer.from(written, 'base64url')
+    if (value.toString('base64url') !== written) return false
+    return bytes === null ? value[0] !== 0 : value.length === bytes // a number is as short as it can be, a coordinate as long as its curve says
+  })
 }
 
 /** Members of a thumbprint, in their order (RFC 7638 3.2, RFC 8037 2). */

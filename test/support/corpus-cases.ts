@@ -72,6 +72,6 @@ export function waitsFor({ id, header, policy = {}, presentation = {} }: CorpusC
   if (header === null) return 'token introspection is not built yet: an answer of it is no JWT'
   if (policy['checkStatus'] !== undefined) return 'status lists are not checked yet'
   if (policy['requireCompleteChain'] !== undefined) return 'no rule asks for the whole chain yet'
-  if (shown.length > 0) return 'proof of possession is not built yet'
+  if (shown.length > 0) return 'shows more than a scheme, which this suite cannot: see test/standards/{dpop,mtls}.test.ts'
   return null
 }

@@ -71,10 +71,10 @@ for (const make of [expressServer, koaServer]) {
   if (!(refused instanceof AuthError) || refused.code !== 'token_malformed') throw new Error('two cores, or none')
   await api.close().catch(() => {})
 }
-if (typeof curity !== 'function' || typeof pinoSink !== 'function' || typeof instrumentBehalf()() !== 'undefined') throw new Error('an export is missing')
+if (typeof curity !== 'function' || typeof pinoSink !== 'function' || typeof redisReplay !== 'function' || typeof instrumentBehalf()() !== 'undefined') throw new Error('an export is missing')
 await issuer.close()
 const directory = mkdtempSync(join(tmpdir(), 'behalf-packed-journal-'))
-const journal = journalSink({ directory, signingKey: null })
+const journal = journalSink({ directory, signingKey: null, commitDeadlineMilliseconds: 60_000 }) // a busy machine's disk is not what is tested
 await journal.write(testEvent())
 await journal.close()
 const { verdict, findings } = await verifyJournal(directory, {})
@@ -94,6 +94,7 @@ rmSync(directory, { recursive: true })
     ['{ auditLogSink, instrumentBehalf }', '@behalf/opentelemetry'],
     ['{ pinoSink }', '@behalf/pino'],
     ['{ postgresSink }', '@behalf/postgres'],
+    ['{ redisReplay }', '@behalf/redis'],
     ['{ createTestIssuer, memorySink, testEvent }', '@behalf/testing'],
     ['{ mkdtempSync, rmSync }', 'node:fs'],
     ['{ tmpdir }', 'node:os'],
@@ -149,7 +150,7 @@ express().get('/orders/:id', api.authenticate(), api.guard({ scopes: 'orders:rea
 const koa = koaServer({ issuers: [curity({ issuer: 'https://a.example', audience: 'b' })] })
 new Koa<{ user: string }>().use(koa.authenticate()).use((ctx) => { const user: string = ctx.state.user; ctx.body = [user, ctx.state.auth.subject.id] })
 export const errors: AuthError[] = []
-export { auditLogSink, instrumentBehalf, journalSink, natsSink, pinoSink, postgresSink, toEcs, verifyJournal }
+export { auditLogSink, instrumentBehalf, journalSink, natsSink, pinoSink, postgresSink, redisReplay, toEcs, verifyJournal }
 `
   const compiled = compile(good)
   if (compiled.status !== 0) throw new Error(`a user's program does not compile:\n${compiled.stdout}`)

@@ -52,10 +52,11 @@ export function importJwk(jwk: unknown, maxKidCharacters: number): ImportedKey |
   } catch {
     return 'has key material that cannot be read'
   }
-  const { modulusLength = 0, publicExponent = 0n } = keyObject.asymmetricKeyDetails ?? {}
-  if (kty === 'RSA' && modulusLength < LEAST_RSA_BITS) return 'has fewer than 2048 bits'
-  if (kty === 'RSA' && (publicExponent < 3n || publicExponent % 2n === 0n))
-    return 'has an exponent that no private key belongs to'
+  if (kty === 'RSA') {
+    const { modulusLength, publicExponent } = rsaDetails(keyObject)
+    if (modulusLength < LEAST_RSA_BITS) return 'has fewer than 2048 bits'
+    if (publicExponent < 3n || publicExponent % 2n === 0n) return 'has an exponent that no private key belongs to'
+  }
   return { kid: kid ?? null, kty, crv: curve, alg: alg ?? null, keyObject, jwk }
 }
 
@@ -66,13 +67,23 @@ export async function withThumbprint({ jwk, ...key }: ImportedKey): Promise<Veri
 /** Length of each coordinate (RFC 7518 6.2.1.2, RFC 8037 2). */
 const COORDINATE_BYTES: Readonly<Record<string, number>> = { 'P-256': 32, 'P-384': 48, 'P-521': 66, Ed25519: 32 }
 
+/** Not asked of keys on curves: Node takes longer to find their details than to import them. */
+function rsaDetails({ asymmetricKeyDetails = {} }: KeyObject): {
+  readonly modulusLength: number
+  readonly publicExponent: bigint
+} {
+  const { modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails
+  return { modulusLength, publicExponent }
+}
+
 /** Most bits of an RSA key that a stranger may have proved: the work grows with their square. */
 const MOST_STRANGERS_RSA_BITS = 4096
 const MOST_STRANGERS_EXPONENT = 0xffff_ffffn
 
 /** Whether a key that anybody can make costs no more to prove by than usual ones do (RFC 8725 3.4). Not asked of issuers' keys. */
-export function isAffordable({ keyObject }: ImportedKey): boolean {
-  const { modulusLength = 0, publicExponent = 0n } = keyObject.asymmetricKeyDetails ?? {}
+export function isAffordable({ kty, keyObject }: ImportedKey): boolean {
+  if (kty !== 'RSA') return true // one of the few curves that are accepted
+  const { modulusLength, publicExponent } = rsaDetails(keyObject)
   return modulusLength <= MOST_STRANGERS_RSA_BITS && publicExponent <= MOST_STRANGERS_EXPONENT
 }
 

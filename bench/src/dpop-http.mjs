@@ -29,7 +29,7 @@ const HOT_CLIENTS = 100
  */
 const FULL = {
   warmUpPairs: 4000,
-  pairs: 2500,
+  pairs: 8000,
   settleMilliseconds: 100,
   windowMilliseconds: 600,
   scenarios: [
@@ -44,7 +44,7 @@ const FULL = {
 
 const QUICK = {
   warmUpPairs: 1200,
-  pairs: 900,
+  pairs: 3000,
   settleMilliseconds: 50,
   windowMilliseconds: 250,
   scenarios: [

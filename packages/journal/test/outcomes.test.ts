@@ -196,10 +196,15 @@ describe.each(DOORS)('$name', (framework) => {
   test('hundreds of calls, of which many are left at any moment, on a disk that stutters: one outcome each', async () => {
     const chance = createChance(8693)
     const pauses = createChance(3968)
+    /** What is done once a call is in its handler. */
+    const inside = new Map<string, () => void>()
     const handle: Handle = async (call) => {
       const wait = Number(call.request.headers['x-wait'])
       if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
-      if (call.request.url === '/never') await new Promise(() => {})
+      if (call.request.url === '/never') {
+        inside.get(String(call.request.headers['x-request-id']))?.()
+        await new Promise(() => {})
+      }
       if (call.request.url === '/throws') throw Object.assign(new Error('a mistake'), { status: 500 })
       call.json({ text: 'x'.repeat(20_000) })
     }
@@ -208,6 +213,7 @@ describe.each(DOORS)('$name', (framework) => {
       operation === 'sync'
         ? new Promise((resolve) => setTimeout(resolve, pauses.happens(0.1) ? 80 : pauses.integer(0, 3)))
         : undefined
+    const leftInside: string[] = []
     let asked = 0
     async function caller(): Promise<void> {
       while (asked < 400) {
@@ -216,7 +222,15 @@ describe.each(DOORS)('$name', (framework) => {
         const headers = [['X-Wait', String(chance.pick([0, 0, 1, 5]))]] as const
         if (chance.happens(0.6)) await api.call(token, id, { path, headers })
         else if (chance.happens(0.5)) await leave(begin(api, id, path), chance.integer(0, 20))
-        else await leave(begin(api, id, '/never'), chance.integer(0, 60))
+        else if (chance.happens(0.5)) await leave(begin(api, id, '/never'), chance.integer(0, 60))
+        else {
+          const sent = begin(api, id, '/never')
+          inside.set(id, () => {
+            leftInside.push(id)
+            sent.destroy()
+          })
+          await leave(sent, 30_000) // answered before, where its decision did not get to disk in time
+        }
       }
     }
     await Promise.all(Array.from({ length: 16 }, caller))
@@ -226,11 +240,13 @@ describe.each(DOORS)('$name', (framework) => {
     await sink.flush()
     const events = await reopened(directory, sink)
     const results = Object.entries(resultsIn(events))
-    const kinds = new Set(results.flatMap(([, each]) => each))
     expect(results.filter(([, each]) => each.length !== 1)).toEqual([])
-    expect([...kinds].sort()).toEqual(['aborted', 'completed', 'failed', 'not_run', 'refused'])
-    // Whose handler ran was let in, and is not called "not run".
     const outcomes = new Map(results)
+    // How many come to which end is a matter of time, except where the test leaves a handler that has begun.
+    const kinds: readonly AuditResult[] = ['aborted', 'completed', 'failed', 'not_run', 'refused']
+    expect(results.filter(([, [kind]]) => kind === undefined || !kinds.includes(kind))).toEqual([])
+    expect(leftInside.filter((id) => outcomes.get(id)?.[0] !== 'aborted')).toEqual([])
+    // Whose handler ran was let in, and is not called "not run".
     expect(api.ran.filter((id) => !outcomes.has(id) || outcomes.get(id)?.[0] === 'not_run')).toEqual([])
   })
 })
@@ -338,7 +354,8 @@ function leave(sent: ClientRequest, milliseconds: number): Promise<void> {
   return new Promise((resolve) => {
     sent.once('close', () => resolve())
     sent.once('response', (response) => response.resume())
-    setTimeout(() => sent.destroy(), milliseconds)
+    const timer = setTimeout(() => sent.destroy(), milliseconds)
+    sent.once('close', () => clearTimeout(timer))
   })
 }
 

@@ -911,6 +911,11 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
       ] as const) {
         expect([path, await own.outcome({ path, for: { url: ORIGIN + url } })]).toEqual([path, '200'])
       }
+      // One proof is one use, also where two requests write its URI in two ways.
+      const token = own.token()
+      const proof = own.client.proof('GET', `${ORIGIN}/a/../orders`, { token })
+      expect(await own.outcome({ path: '/a/../orders', token, proof })).toBe('200')
+      expect(await own.outcome({ path: '/orders', token, proof })).toBe('401 proof_replayed')
       // Frameworks route by what is written, so that one route's proof must not open another.
       for (const path of ['/a/../orders', '/a/%2e%2E/orders', '/orders/.', '/./orders', '/orders/x/..']) {
         expect([path, await own.outcome({ path, for: { url: `${ORIGIN}/orders` } })]).toEqual([path, '401 proof_target_mismatch'])

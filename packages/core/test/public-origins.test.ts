@@ -63,6 +63,8 @@ describe('what stands in quotes', () => {
     const origins = originsOf(['https://api.example.com', 'https://eu.example.com'], PROXIES)
     const headers = { forwarded: 'for="a, host=api.example.com"', host: 'eu.example.com' }
     expect(origins.targetOf(requestOf(headers, { peer: PROXY, path: '/' }))).toBe('https://eu.example.com/')
+    const several = { forwarded: 'for="a, host=x", for=b;host="api.example.com"' }
+    expect(origins.targetOf(requestOf(several, { peer: PROXY, path: '/' }))).toBe('https://api.example.com/')
   })
 })
 

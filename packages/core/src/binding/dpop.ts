@@ -10,7 +10,7 @@ import { checkProof } from './proof-checks.js'
 import type { PublicOrigins } from './public-origins.js'
 import type { ProofUse, ReplayMemory } from './replay-memory.js'
 import { createReplayWarning } from './replay-warning.js'
-import { normalizeTargetUri } from './target-uri.js'
+import { hasDotSegments, normalizeTargetUri } from './target-uri.js'
 
 /** What proofs of possession are judged by. */
 export interface DpopSettings {
@@ -37,10 +37,10 @@ export function createDpopJudge(settings: DpopSettings): DpopJudge {
   const warn = createReplayWarning(now)
 
   /** The last step of all (RFC 9449 11.1): what is refused for another reason uses nothing up. */
-  function useOnce(proof: DpopProof): Eventual<RefusalCode | null> {
+  function useOnce(proof: DpopProof, targetUri: string): Eventual<RefusalCode | null> {
     const use: ProofUse = {
-      // By the URI that the proof names: a proof has one of them, however requests write theirs.
-      id: hash('sha256', JSON.stringify([proof.thumbprint, normalizeTargetUri(proof.htu), proof.jti]), 'base64url'),
+      // By the URI that the proof names, in its normal form: a proof has one of them, however requests write theirs.
+      id: hash('sha256', JSON.stringify([proof.thumbprint, normalFormOf(targetUri), proof.jti]), 'base64url'),
       // Twice the tolerance: once for this server's judgement, and once for replicas whose clocks differ by it.
       acceptableFrom: (proof.iat - 2 * toleranceSeconds) * 1000,
       acceptableUntil: (proof.iat + limits.proofSeconds + 2 * toleranceSeconds) * 1000,
@@ -71,12 +71,17 @@ export function createDpopJudge(settings: DpopSettings): DpopJudge {
       const { proofSeconds: lifeSeconds } = limits
       const demand = { token, method: request.wireMethod, targetUri, nonces, nowSeconds, toleranceSeconds, lifeSeconds }
       const refusal = checkProof(proof, demand)
-      if (refusal !== null) return refusal
+      if (refusal !== null || targetUri === null) return refusal ?? 'proof_target_mismatch'
       // RFC 9449 8.2: a client whose nonce will soon be too old is given the next one with the answer.
       const nonce = nonces?.current(nowSeconds)
       if (nonce !== undefined && nonce !== proof.nonce) giveNonce(response, nonce)
-      return useOnce(proof)
+      return useOnce(proof, targetUri)
     })
+}
+
+/** A target is in its normal form already, except with dot segments. */
+function normalFormOf(targetUri: string): string | null {
+  return hasDotSegments(targetUri) ? normalizeTargetUri(targetUri) : targetUri
 }
 
 function giveNonce(response: ResponseView, nonce: string): void {

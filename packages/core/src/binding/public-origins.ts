@@ -79,9 +79,12 @@ function hostOf(origin: string): string {
   return new URL(origin).host
 }
 
+/** Elements of a list, in which commas can be quoted (RFC 9110 5.6.1, 5.6.4). One way through any text, so that a long one takes no longer. */
+const ELEMENTS = /(?:[^,"]|"(?:[^"\\]|\\.)*"?)+/g
+
 /** What the nearest proxy wrote: the last of several. Where its two fields do not agree, one of them is not its own: no host at all. */
 function forwardedHost(request: RequestView): string | null {
-  const [, nearest = ''] = /(?:^|,)((?:[^,"]|"(?:[^"\\]|\\.)*")*)$/.exec(request.header('forwarded') ?? '') ?? []
+  const nearest = request.header('forwarded')?.match(ELEMENTS)?.at(-1) ?? ''
   const standard = /(?:^|;)\s*host=(?:"([^"\\]*)"|([^\s;"]+))/i.exec(nearest)
   const one = standard?.[1] ?? standard?.[2] ?? null
   const other = request.header('x-forwarded-host')?.split(',').at(-1)?.trim() ?? null

@@ -113,7 +113,8 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     if (recalled === undefined) checkShape(token, note)
     return andThen(verify(token, recalled, note), (proven) => {
       visit.proven = proven
-      const bound = bind(proven, scheme, { request: visit.view, response }, note)
+      const exchange = { request: visit.view, response }
+      const bound = bind(proven, { scheme, anew: proven !== recalled, exchange }, note)
       return andThen(bound, () => andThen(applyRules(visit, proven), () => record(visit, response)))
     })
   }
@@ -163,9 +164,12 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
   }
 
   /** A token that is bound to its sender (RFC 7800 3.1) is presented by that sender. Asked for each request, also on a cache hit. */
-  function bind(proven: ProvenToken, scheme: Scheme, exchange: Presentation['exchange'], note: Note): Eventual<void> {
-    const { token, confirmation, issuer, context } = proven
-    return andThen(binder.bind({ token, scheme, confirmation, policy: issuer.binding, exchange }), (refusal) => {
+  function bind(
+    { token, confirmation, issuer, context }: ProvenToken,
+    how: Pick<Presentation, 'scheme' | 'anew' | 'exchange'>,
+    note: Note,
+  ): Eventual<void> {
+    return andThen(binder.bind({ token, confirmation, policy: issuer.binding, ...how }), (refusal) => {
       if (refusal !== null) throw refuse(note, 'bind', errorOf(refusal), { context })
     })
   }
@@ -365,7 +369,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
       const unrecorded: Note = () => {}
       try {
         const proven = await verify(token, verifier.recall(token), unrecorded)
-        await bind(proven, 'Bearer', null, unrecorded)
+        await bind(proven, { scheme: 'Bearer', anew: true, exchange: null }, unrecorded)
         return proven.context
       } catch (error) {
         throw error instanceof Error ? told('Bearer', error) : error

@@ -75,7 +75,7 @@ describe('a binder', () => {
 
   /** What comes of a presentation, where every step would find that it holds. */
   const outcome = ([dpop, mtls, scheme, confirmation]: Row, exchange: Presentation['exchange'], means: BindingMeans) =>
-    compileBinder(means).bind({ token: TOKEN, scheme, confirmation, policy: { dpop, mtls }, exchange })
+    compileBinder(means).bind({ token: TOKEN, anew: true, scheme, confirmation, policy: { dpop, mtls }, exchange })
 
   const ROWS: Row[] = [
     ['off', 'off', 'Bearer', NOT_BOUND, null],
@@ -152,7 +152,7 @@ describe('a binder', () => {
     const noKeys = compileBinder({ dpop: null, certificate })
     const noCertificates = compileBinder({ dpop: holds, certificate: null })
     const bind = (binder: typeof noKeys, scheme: Scheme, confirmation: Confirmation) =>
-      binder.bind({ token: TOKEN, scheme, confirmation, policy, exchange: EXCHANGE })
+      binder.bind({ token: TOKEN, anew: true, scheme, confirmation, policy, exchange: EXCHANGE })
     expect([bind(noKeys, 'DPoP', KEY), bind(noKeys, 'DPoP', BOTH)]).toEqual(['binding_unsupported', 'binding_unsupported'])
     expect([bind(noCertificates, 'Bearer', CERT), bind(noCertificates, 'DPoP', BOTH)]).toEqual([
       'binding_unsupported',
@@ -172,6 +172,7 @@ describe('a binder', () => {
     const bind = (means: BindingMeans) =>
       compileBinder(means).bind({
         token: TOKEN,
+        anew: true,
         scheme: 'DPoP',
         confirmation: BOTH,
         policy: { dpop: 'allow', mtls: 'allow' },
@@ -193,12 +194,13 @@ describe('a binder', () => {
     }
     compileBinder({ dpop, certificate: null }).bind({
       token: TOKEN,
+      anew: true,
       scheme: 'DPoP',
       confirmation: KEY,
       policy: { dpop: 'allow', mtls: 'off' },
       exchange: EXCHANGE,
     })
-    expect(asked).toEqual([EXCHANGE.request, EXCHANGE.response, TOKEN, JKT])
+    expect(asked).toEqual([{ ...EXCHANGE, token: TOKEN, jkt: JKT, anew: true }])
   })
 
   test('an unbound token on Bearer is asked for nothing at all', () => {
@@ -207,7 +209,7 @@ describe('a binder', () => {
     }
     const { bind } = compileBinder({ dpop: never, certificate: never })
     const policy = { dpop: 'allow', mtls: 'allow' } as const
-    expect(bind({ token: TOKEN, scheme: 'Bearer', confirmation: null, policy, exchange: EXCHANGE })).toBeNull()
+    expect(bind({ token: TOKEN, anew: true, scheme: 'Bearer', confirmation: null, policy, exchange: EXCHANGE })).toBeNull()
   })
 })
 
@@ -235,7 +237,7 @@ describe('a judge of proofs', () => {
       token = TOKEN,
       jkt = client.jkt,
       more: Partial<RequestView> = {},
-    ) => judge(requestOf(dpop, more), response, token, jkt)
+    ) => judge({ request: requestOf(dpop, more), response, token, jkt, anew: false })
   }
 
   function proofOf(overrides: Parameters<DpopClient['proof']>[2] = {}, by = client, path = '/orders', method = 'GET'): string {

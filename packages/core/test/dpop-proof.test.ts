@@ -19,7 +19,7 @@ function readerOf(limits: Partial<Limits> = {}, algorithms: readonly Algorithm[]
 
 /** The proof, or why it is none. */
 async function read(line: string | null, jkt: string = client.jkt, reader = readerOf()): Promise<DpopProof | string> {
-  return reader.read(line, jkt)
+  return reader.read(line, jkt, false)
 }
 
 function proofOf(overrides: Parameters<DpopClient['proof']>[2] = {}, by: DpopClient = client): string {

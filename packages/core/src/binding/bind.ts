@@ -10,6 +10,8 @@ import type { DpopJudge } from './dpop.js'
 export interface Presentation {
   readonly token: string
   readonly scheme: Scheme
+  /** Whether its signature has been proved for this presentation; else it is known from an earlier one. */
+  readonly anew: boolean
   /** What the token is bound to. */
   readonly confirmation: Confirmation | 'unsupported' | null
   /** How its issuer's tokens may be bound. */
@@ -87,8 +89,8 @@ function certificateStep(source: CertificateSource): BindingStep {
 
 /** RFC 9449 7.1: the request proves that its sender holds the key that the token names. */
 function dpopStep(judge: DpopJudge): BindingStep {
-  return ({ exchange, token }, { jkt }) => {
+  return ({ exchange, token, anew }, { jkt }) => {
     if (jkt === null) return null
-    return exchange === null ? 'binding_unsupported' : judge(exchange.request, exchange.response, token, jkt)
+    return exchange === null ? 'binding_unsupported' : judge({ ...exchange, token, jkt, anew })
   }
 }

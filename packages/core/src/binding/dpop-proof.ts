@@ -48,15 +48,16 @@ export class DpopProofReader {
    * Takes a proof apart and proves its signature by the key that it shows (RFC 9449 4.3, 1 to 7).
    * @param line the value of the `DPoP` field, several lines joined by commas; `null`: there is none
    * @param jkt thumbprint of the key that the token is bound to
+   * @param anew whether the token's own signature has been proved for this request
    */
-  read(line: string | null, jkt: string): Eventual<DpopProof | RefusalCode> {
+  read(line: string | null, jkt: string, anew: boolean): Eventual<DpopProof | RefusalCode> {
     if (line === null) return 'proof_missing'
     const jwt = parseJwt(line, this.#bounds, this.#headers) // a comma is no base64url
     const claims = jwt === null ? null : readClaims(jwt.unverifiedClaims)
     if (jwt === null || claims === null || jwt.unverifiedHeader['typ'] !== 'dpop+jwt') return 'proof_malformed'
     const key = this.#keyOf(jwt, jkt)
     if (typeof key === 'string') return key
-    return andThen(verifySignature(key.algorithm, key.keyObject, jwt.signingInput, jwt.signature), (holds) => {
+    return andThen(verifySignature(key.algorithm, key.keyObject, jwt.signingInput, jwt.signature, anew), (holds) => {
       if (!holds) return 'proof_signature_invalid'
       this.#keys.set(jwt.headerPart, key)
       return { thumbprint: key.thumbprint, ...claims }

@@ -26,7 +26,18 @@ export interface DpopSettings {
 }
 
 /** Judges the proof that a request shows with its token (RFC 9449 7.1): why it is refused, or `null`. */
-export type DpopJudge = (request: RequestView, response: ResponseView, token: string, jkt: string) => Eventual<RefusalCode | null>
+export type DpopJudge = (shown: ShownToken) => Eventual<RefusalCode | null>
+
+/** A token that is bound to a client's key, as a request shows it. */
+export interface ShownToken {
+  readonly request: RequestView
+  readonly response: ResponseView
+  readonly token: string
+  /** RFC 9449 6.1: the thumbprint of that key. */
+  readonly jkt: string
+  /** Whether the token's own signature has been proved for this request. */
+  readonly anew: boolean
+}
 
 /** What a memory's silence is called in a warning. */
 const LATE = Object.assign(new Error('the memory of used proofs did not answer in time'), { code: 'replay_timeout' })
@@ -63,8 +74,8 @@ export function createDpopJudge(settings: DpopSettings): DpopJudge {
     )
   }
 
-  return (request, response, token, jkt) =>
-    andThen(reader.read(request.header('dpop'), jkt), (proof) => {
+  return ({ request, response, token, jkt, anew }) =>
+    andThen(reader.read(request.header('dpop'), jkt, anew), (proof) => {
       if (typeof proof === 'string') return proof
       const targetUri = origins.targetOf(request)
       const nowSeconds = now() / 1000

@@ -19,6 +19,11 @@ export class Overlap {
     return this.#inThisTurn || this.#inLastTurn
   }
 
+  /** The same for one more proof of a caller whose earlier one began a moment ago: it overlaps with others, never with that one. */
+  goesOn(): boolean {
+    return this.#inThisTurn || this.#inLastTurn
+  }
+
   /** Promises are asked after a run of code, ticks after a task, immediates after a turn. */
   #mark(): void {
     if (!this.#sameRun) {

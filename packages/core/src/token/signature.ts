@@ -13,12 +13,14 @@ let underWay = 0
  *
  * Computed on the thread pool where proofs overlap, so that a burst of new tokens leaves the event loop free; at once where they
  * come one after another, since the way to the pool and back takes longer than a quick proof.
+ * @param goesOn whether its caller has proved another signature for the same request, and only now comes to this one
  */
 export function verifySignature(
   algorithm: Algorithm,
   key: KeyObject,
   signingInput: string,
   signature: Buffer,
+  goesOn = false,
 ): Eventual<boolean> {
   const details = ALGORITHMS.get(algorithm)
   if (details === undefined) return false
@@ -28,7 +30,7 @@ export function verifySignature(
     dsaEncoding: 'ieee-p1363', // R || S of fixed length, RFC 7518 3.4; any other length does not hold
     ...(details.pss && { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }),
   }
-  const overlaps = overlap.begins() || underWay > 0
+  const overlaps = (goesOn ? overlap.goesOn() : overlap.begins()) || underWay > 0
   return details.quick && !overlaps
     ? holdsNow(details.hash, input, how, signature)
     : holdsLater(details.hash, input, how, signature)

@@ -28,6 +28,9 @@ if redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3]) then return 'first' end
 return 'seen'
 `
 
+/** Milliseconds beyond the time that is needed while every clock is right: one of them may be set back, or Redis be reached late. */
+const REMEMBERED_LONGER = 60_000
+
 const DIGEST = hash('sha1', SCRIPT)
 
 /** Where the keys of a memory are. One hash tag for all of them: they are in one slot of a cluster. */
@@ -46,7 +49,9 @@ export async function useOnce(
   keys: Keys,
   { id, acceptableFrom, acceptableUntil, now }: { id: string; acceptableFrom: number; acceptableUntil: number; now: number },
 ): Promise<boolean> {
-  const times = [now, acceptableFrom, Math.max(1, acceptableUntil - now)].map((time) => String(Math.ceil(time)))
+  const times = [now, acceptableFrom, Math.max(1, acceptableUntil - now) + REMEMBERED_LONGER].map((time) =>
+    String(Math.ceil(time)),
+  )
   const answer = await run(connection, [keys.memory, keys.use(id)], times)
   if (answer === 'first') return true
   if (answer === 'seen') return false

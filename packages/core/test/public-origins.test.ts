@@ -66,6 +66,33 @@ describe('what stands in quotes', () => {
     const several = { forwarded: 'for="a, host=x", for=b;host="api.example.com"' }
     expect(origins.targetOf(requestOf(several, { peer: PROXY, path: '/' }))).toBe('https://api.example.com/')
   })
+
+  test.each([
+    ['a quote that is left open', 'for=";host=eu.example.com;x=, for=1.2.3.4;host=api.example.com'],
+    ['a quote within a value', 'for=a"b;host=eu.example.com, for=1.2.3.4;host=api.example.com'],
+    ['text after a quote', 'for="a"b, for=1.2.3.4;host=api.example.com'],
+    ['no pair at all', 'x, for=1.2.3.4;host=api.example.com'],
+    ['two hosts in one element', 'for=1.2.3.4;host=eu.example.com;host=api.example.com'],
+    ['long and wrong', `for="${'"'.repeat(20_000)}`],
+    ['long and open', `for="${'\\'.repeat(20_000)}`],
+    ['blanks', `for=a${' '.repeat(20_000)}x`],
+  ])('what a client writes before its proxy selects nothing of its own: %s', (_what, forwarded) => {
+    const origins = originsOf(['https://api.example.com', 'https://eu.example.com'], PROXIES)
+    expect(origins.targetOf(requestOf({ forwarded, host: 'eu.example.com' }, { peer: PROXY, path: '/' }))).toBeNull()
+  })
+
+  test.each([
+    ['quoted values before', 'for="_;host=eu.example.com";host=api.example.com'],
+    ['an element before', 'host=eu.example.com, for="[2001:db8::1]:4711";host=api.example.com'],
+    ['empty elements', ', host=eu.example.com,, host="api.example.com" , ,'],
+    ['empty pairs', ';host=api.example.com;;for=1.2.3.4;'],
+    ['escapes', 'host="api\\.example.com"'],
+  ])('the last element is read to its end: %s', (_what, forwarded) => {
+    const origins = originsOf(['https://api.example.com', 'https://eu.example.com'], PROXIES)
+    expect(origins.targetOf(requestOf({ forwarded, host: 'eu.example.com' }, { peer: PROXY, path: '/' }))).toBe(
+      'https://api.example.com/',
+    )
+  })
 })
 
 describe('several origins', () => {

@@ -79,14 +79,31 @@ function hostOf(origin: string): string {
   return new URL(origin).host
 }
 
-/** Elements of a list, in which commas can be quoted (RFC 9110 5.6.1, 5.6.4). One way through any text, so that a long one takes no longer. */
-const ELEMENTS = /(?:[^,"]|"(?:[^"\\]|\\.)*"?)+/g
-
 /** What the nearest proxy wrote: the last of several. Where its two fields do not agree, one of them is not its own: no host at all. */
 function forwardedHost(request: RequestView): string | null {
-  const nearest = request.header('forwarded')?.match(ELEMENTS)?.at(-1) ?? ''
-  const standard = /(?:^|;)\s*host=(?:"([^"\\]*)"|([^\s;"]+))/i.exec(nearest)
-  const one = standard?.[1] ?? standard?.[2] ?? null
+  const one = standardHost(request.header('forwarded') ?? '')
   const other = request.header('x-forwarded-host')?.split(',').at(-1)?.trim() ?? null
   return one === null || other === null || one.toLowerCase() === other.toLowerCase() ? (one ?? other) : ''
+}
+
+/**
+ * `host` of the last element of `Forwarded` (RFC 7239 4): `null` where it has none, empty where the field cannot be read to its end.
+ * A client may have written the elements before, and a quote that it leaves open must not swallow what the proxy has added.
+ */
+function standardHost(field: string): string | null {
+  const pair = /[ \t]*(?:([^\s=;,"]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*))[ \t]*)?([;,]|$)/y
+  let host: string | null = null
+  let isNewElement = true
+  for (;;) {
+    const match = pair.exec(field)
+    if (match === null) return ''
+    const [, name, quoted, bare = '', separator] = match
+    if (name !== undefined) {
+      if (isNewElement) host = null
+      isNewElement = false
+      if (name.toLowerCase() === 'host') host = host === null ? (quoted?.replace(/\\(.)/g, '$1') ?? bare) : ''
+    }
+    if (separator === '') return host
+    if (separator === ',') isNewElement = true
+  }
 }

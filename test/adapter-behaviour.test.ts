@@ -1,4 +1,5 @@
 /** What the adapters promise beside the table of `parity.test.ts`: how they live with the rest of an application. */
+import { once } from 'node:events'
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { connect as connectHttp2, createServer as createHttp2Server } from 'node:http2'
 import { type AddressInfo, connect } from 'node:net'
@@ -13,6 +14,7 @@ import {
 } from '@behalf/core'
 import { resourceServer as expressServer } from '@behalf/express'
 import { createTestIssuer, type MemorySink, memorySink } from '@behalf/testing'
+import express from 'express'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { ask, bearer } from './support/http.js'
 import { type Application, FRAMEWORKS, type Framework, type RunningApi, startApi, type TestServer } from './support/servers.js'
@@ -133,27 +135,41 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
       expect((await ask(port, { path: '/sub/me' })).status).toBe(401)
     })
 
+    /** A rule that takes note of what its hook sees. */
+    const noting = (paths: string[]): Partial<ResourceServerOptions> => ({
+      delegation: [
+        {
+          id: 'agents',
+          kind: 'delegation',
+          actor: 'any',
+          scopes: 'all',
+          when: (_context, request) => paths.push(request.path, request.url) > 0,
+        },
+      ],
+    })
+
     test('a mounted application that authenticates by itself', async () => {
       const paths: string[] = []
-      const { port } = await start(
-        framework,
-        (app, api) =>
-          app.mount('/sub', (sub) => {
-            sub.use(api.authenticate())
-            sub.route('GET', '/me', api.guard(), subject(api))
-          }),
-        {
-          delegation: [
-            {
-              id: 'agents',
-              kind: 'delegation',
-              actor: 'any',
-              scopes: 'all',
-              when: (_context, request) => paths.push(request.path, request.url) > 0,
-            },
-          ],
-        },
-      )
+      const build: Build = (app, api) =>
+        app.mount('/sub', (sub) => {
+          sub.use(api.authenticate())
+          sub.route('GET', '/me', api.guard(), subject(api))
+        })
+      const { port } = await start(framework, build, noting(paths))
+      expect((await ask(port, { path: '/sub/me?page=2', headers: [delegated] })).body).toBe('"user-1"')
+      expect(paths).toEqual(['/sub/me', '/sub/me?page=2'])
+    })
+
+    test('one that Express hands a shortened target sees what was sent', async () => {
+      const paths: string[] = []
+      const build: Build = (app, api) => void app.use(api.authenticate()).route('GET', '/me', subject(api))
+      const inner = (await start(framework, build, noting(paths))).app.listener()
+      const server = express()
+        .use('/sub', (request, response) => void inner(request, response))
+        .listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      closing.push({ close: async () => void server.close() })
+      const { port } = server.address() as AddressInfo
       expect((await ask(port, { path: '/sub/me?page=2', headers: [delegated] })).body).toBe('"user-1"')
       expect(paths).toEqual(['/sub/me', '/sub/me?page=2'])
     })

@@ -111,9 +111,13 @@ export function resourceServer(options: ResourceServerOptions): KoaResourceServe
   }
 }
 
+/** Whoever has shortened the target, such as an Express application around this one, or changed the method may have kept what was sent. */
+type MountedRequest = IncomingMessage & { readonly originalUrl?: string; readonly originalMethod?: string }
+
 function viewOf(context: Context): RequestView {
-  const { req, originalUrl } = context
-  return nodeRequestView(req, { raw: context, originalUrl, originalMethod: originalMethodOf(req), routeOf })
+  const req: MountedRequest = context.req
+  const { originalUrl = context.originalUrl, originalMethod } = req
+  return nodeRequestView(req, { raw: context, originalUrl, originalMethod, routeOf })
 }
 
 function send({ status, headers, body }: HttpAnswer, context: Context): void {
@@ -124,10 +128,6 @@ function send({ status, headers, body }: HttpAnswer, context: Context): void {
 
 function keyOf(request: KoaRequest): object {
   return 'req' in request ? request.req : request
-}
-
-function originalMethodOf(request: IncomingMessage & { readonly originalMethod?: string }): string | undefined {
-  return request.originalMethod
 }
 
 /** The pattern that `@koa/router` matched, with the prefixes of its routers; `null` with any other router. */

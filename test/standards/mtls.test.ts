@@ -48,6 +48,15 @@ const withToken = (cnf: Confirmation) => ({ authorization: `Bearer ${issuer.toke
 
 const boundTo = (certificate: Certificate) => withToken({ 'x5t#S256': thumbprintOf(certificate) })
 
+/** A promise that the test settles itself. */
+function signal() {
+  let give = () => {}
+  const given = new Promise<void>((resolve) => {
+    give = resolve
+  })
+  return { given, give }
+}
+
 describe.each(TLS_DOORS)('$name', ({ open }) => {
   const start = async (options: ResourceServerOptions, tls?: TlsServerOptions): Promise<TlsDoor> =>
     closedLater(await open(options, tls))
@@ -79,6 +88,33 @@ describe.each(TLS_DOORS)('$name', ({ open }) => {
     await expect(door.ask(SELF_SIGNED_CLIENT, boundTo(SELF_SIGNED_CLIENT))).rejects.toThrow()
     await expect(door.ask(null, boundTo(FIRST_CLIENT))).rejects.toThrow()
     expect(door.ran).toBe(1)
+  })
+
+  test('[BEHALF-certificate-leaves] a client that leaves while its token waits for keys is not taken for somebody else', async () => {
+    const [fetching, answer] = [signal(), signal()]
+    const sink = memorySink()
+    const door = await start({
+      issuers: [issuer.options({ mtls: 'require', jwksUri: issuer.jwksUri })],
+      audit: { sinks: [sink], record: 'always' },
+      fetch: async () => {
+        fetching.give()
+        await answer.given
+        return Response.json(issuer.jwks())
+      },
+    })
+    const client = await connect(door, FIRST_CLIENT)
+    const asked = client.ask(boundTo(FIRST_CLIENT)).catch(() => 'left')
+    await fetching.given
+    client.close()
+    expect(await asked).toBe('left')
+    while (door.connections > 0) await new Promise((resolve) => setImmediate(resolve))
+    answer.give()
+    while (sink.events.length < 2) await new Promise((resolve) => setImmediate(resolve))
+    expect(sink.events.map(({ decision, reason, result }) => [decision, reason, result])).toEqual([
+      ['allow', null, null],
+      ['allow', null, 'not_run'],
+    ])
+    expect(door.ran).toBe(0)
   })
 
   test('[RFC8705-3-per-request] asks on each request of a connection, and remembers nothing of another one', async () => {

@@ -42,6 +42,8 @@ export interface TlsClient {
 export interface TlsDoor {
   /** How often the handler ran. */
   readonly ran: number
+  /** Connections that are open now, as the server sees them. */
+  readonly connections: number
   /** Connects; rejects where the server does not let the client in. */
   connect(certificate: Certificate | null, options?: TlsClientOptions): Promise<TlsClient>
   /** One question on a connection of its own. */
@@ -123,6 +125,9 @@ async function open(
   return {
     get ran() {
       return ran
+    },
+    get connections() {
+      return sockets.size
     },
     connect,
     async ask(client, headers) {

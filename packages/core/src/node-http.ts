@@ -79,6 +79,7 @@ class NodeRequestView<R> implements RequestView {
   readonly #request: NodeRequest
   readonly #framework: FrameworkView<R>
   #authorization: readonly string[] | null = null
+  #certificate: Uint8Array | null | undefined
 
   constructor(request: NodeRequest, framework: FrameworkView<R>) {
     this.#request = request
@@ -96,7 +97,7 @@ class NodeRequestView<R> implements RequestView {
   }
 
   get path(): string {
-    return pathOf(this.#framework.originalUrl)
+    return pathOf(this.#framework.originalUrl, this.wireMethod)
   }
 
   get route(): string | null {
@@ -116,7 +117,8 @@ class NodeRequestView<R> implements RequestView {
   }
 
   get clientCertificate(): Uint8Array | null {
-    return this.#request.socket?.getPeerX509Certificate?.()?.raw ?? null
+    if (this.#certificate === undefined) this.#certificate = this.#request.socket?.getPeerX509Certificate?.()?.raw ?? null
+    return this.#certificate
   }
 
   get raw(): unknown {
@@ -212,11 +214,11 @@ function fieldLines(rawHeaders: readonly string[], name: string): readonly strin
 
 /**
  * The path of a request target, without query; of an absolute target (RFC 9112 3.2.2) too, as it is written: what a URL parser would
- * mend is not what a framework routes by. Empty where the target is none.
+ * mend is not what a framework routes by. Empty where the target is none, or has a host of which a framework could take a part for the path.
  */
-function pathOf(target: string): string {
+function pathOf(target: string, method: string): string {
   if (target.startsWith('/')) return target.split('?', 1)[0] ?? ''
-  if (target === '*') return '/' // RFC 9112 3.3
-  const [absolute, path = '/'] = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\\]+(\/[^?#]*)?(?:[?#].*)?$/i.exec(target) ?? []
+  if (target === '*' && method === 'OPTIONS') return '/' // RFC 9112 3.2.4
+  const [absolute, path = '/'] = /^https?:\/\/[\w.~:[\]-]+(\/[^?#]*)?(?:[?#].*)?$/i.exec(target) ?? []
   return absolute === undefined ? '' : path
 }

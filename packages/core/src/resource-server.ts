@@ -109,6 +109,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     if (credentials === null) return admitAnonymous(visit, anonymousToo)
     const { token, scheme } = credentials
     visit.scheme = scheme
+    binder.prepare?.(visit.view)
     const recalled = verifier.recall(token)
     if (recalled === undefined) checkShape(token, note)
     return andThen(verify(token, recalled, note), (proven) => {

@@ -32,6 +32,8 @@ export interface BindingMeans {
 /** A binder, and the steps that it was made of, in their order. */
 export interface CompiledBinder {
   readonly steps: readonly ('dpop' | 'certificate')[]
+  /** Asked before anything is waited for: a connection that its client closes takes its certificate along. `null`: nothing has to be read so early. */
+  readonly prepare: ((request: RequestView) => unknown) | null
   readonly bind: Binder
 }
 
@@ -46,7 +48,7 @@ export function compileBinder({ dpop, certificate }: BindingMeans): CompiledBind
   ] as const
   const steps = named.flatMap(([name, step]) => (step === null ? [] : [{ name, step }]))
   const names = Object.freeze(steps.map(({ name }) => name))
-  if (steps.length === 0) return { steps: names, bind: refuseBound }
+  if (steps.length === 0) return { steps: names, prepare: null, bind: refuseBound }
   const ask = steps
     .map(({ step }) => step)
     .reduce(
@@ -55,6 +57,7 @@ export function compileBinder({ dpop, certificate }: BindingMeans): CompiledBind
     )
   return {
     steps: names,
+    prepare: certificate && ((request) => request.clientCertificate),
     bind(presentation) {
       const { confirmation } = presentation
       if (confirmation === 'unsupported') return 'binding_unsupported'

@@ -666,6 +666,21 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
       expect(answer.headers['cache-control']).toBe('no-store')
     })
 
+    test('[RFC9449-8.2-uncacheable] nor where the application lets all of its answers be stored', async () => {
+      const own = await withNonces({
+        build(app, server) {
+          app.use(framework.step(({ response }) => void response.setHeader('Cache-Control', 'public, max-age=600')))
+          app.use(server.authenticate())
+          app.use(framework.handler((call) => call.json({})))
+        },
+      })
+      const nonce = await nonceOf(own)
+      expect((await own.ask({ proof: { nonce } })).headers['cache-control']).toBe('public, max-age=600')
+      own.nowSeconds += 200
+      const { status, headers } = await own.ask({ proof: { nonce } })
+      expect([status, typeof headers['dpop-nonce'], headers['cache-control']]).toEqual([200, 'string', 'no-store'])
+    })
+
     test('[BEHALF-dpop-replicas] replicas with one secret take each other’s nonces', async () => {
       const [one, other] = [await withNonces(), await withNonces()]
       const nonce = await nonceOf(one)
@@ -890,6 +905,28 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
         expect([path, await own.outcome({ path })]).toEqual([path, '200'])
         expect(await own.outcome({ path, for: { url: `${ORIGIN}/orders` } })).toBe('401 proof_target_mismatch')
       }
+    })
+
+    test('[RFC9449-4.3-9-htu] a target of which a framework could take a part of the host for the path fits no proof', async () => {
+      const own = await start({
+        build(app, server) {
+          app.use(server.authenticate())
+          app.use(framework.handler((call) => call.json({})))
+        },
+      })
+      const targets = [
+        'http://a;x/orders',
+        "http://a'x/orders",
+        'http://a%2f/orders',
+        'javascript://x/orders',
+        'http://u@x/orders',
+      ]
+      for (const target of targets) {
+        expect([target, await own.outcome({ target, path: '/orders' })]).toEqual([target, '401 proof_target_mismatch'])
+      }
+      expect(await own.outcome({ target: 'http://[::1]:80/orders', path: '/orders' })).toBe('200')
+      expect(await own.outcome({ target: '*', path: '/' })).toBe('401 proof_target_mismatch')
+      expect(await own.outcome({ target: '*', path: '/', method: 'OPTIONS' })).toBe('200')
     })
 
     test('[RFC9449-4.3-normalization] a path that is written in another way is proved in its normal form', async () => {

@@ -97,7 +97,7 @@ function normalFormOf(targetUri: string): string | null {
 
 function giveNonce(response: ResponseView, nonce: string): void {
   response.setHeader('dpop-nonce', nonce)
-  if (response.header('cache-control') === null) response.setHeader('cache-control', 'no-store') // RFC 9449 8.2
+  response.setHeader('cache-control', 'no-store') // RFC 9449 8.2, whatever stands there for all answers
   response.setHeader(EXPOSE, exposing(response.header(EXPOSE), ['DPoP-Nonce']))
 }
 

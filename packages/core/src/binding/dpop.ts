@@ -29,7 +29,7 @@ export interface DpopSettings {
 export type DpopJudge = (shown: ShownToken) => Eventual<RefusalCode | null>
 
 /** A token that is bound to a client's key, as a request shows it. */
-export interface ShownToken {
+interface ShownToken {
   readonly request: RequestView
   readonly response: ResponseView
   readonly token: string

@@ -8,6 +8,7 @@ import type { AuditEvent, ResourceServerOptions } from '@behalf/core'
 import { resourceServer as expressServer } from '@behalf/express'
 import { createTestIssuer, type MemorySink, memorySink } from '@behalf/testing'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
+import { deferred } from './support/deferred.js'
 import { abandon, connectHttp2, type Http2Connection } from './support/http2.js'
 import { FRAMEWORKS } from './support/servers.js'
 
@@ -67,15 +68,6 @@ const BUILDS: readonly (readonly [name: string, build: Build])[] = [
   ]),
 ]
 
-/** A promise that the test settles itself. */
-function signal() {
-  let give = () => {}
-  const given = new Promise<void>((resolve) => {
-    give = resolve
-  })
-  return { given, give }
-}
-
 describe.each(BUILDS)('%s', (name, build) => {
   async function start(
     application: Application,
@@ -133,23 +125,23 @@ describe.each(BUILDS)('%s', (name, build) => {
     ['a reset', (stream: ReturnType<Http2Connection['begin']>) => abandon(stream)],
     ['a cut connection', (_: unknown, client: Http2Connection) => client.cut()],
   ] as const)('%s while the handler runs is aborted, and stays so when the handler answers', async (_what, leave) => {
-    const running = signal()
-    const answered = signal()
-    const over = signal()
+    const running = deferred()
+    const answered = deferred()
+    const over = deferred()
     const { client, sink } = await start({
       async handle({ text }) {
-        running.give()
-        await answered.given
+        running.resolve()
+        await answered.promise
         text('too late')
-        over.give()
+        over.resolve()
       },
     })
     const stream = client.begin(delegated)
-    await running.given
+    await running.promise
     leave(stream, client)
     expect(await sink.until(isOutcome)).toMatchObject({ result: 'aborted' })
-    answered.give()
-    await over.given
+    answered.resolve()
+    await over.promise
     await new Promise((resolve) => setImmediate(resolve))
     expect(resultsOf(sink)).toEqual(['aborted'])
   })
@@ -180,7 +172,7 @@ describe.each(BUILDS)('%s', (name, build) => {
 
   test('a reset before the handler: it does not run', async () => {
     let ran = 0
-    const asked = signal()
+    const asked = deferred()
     let ended = Promise.resolve()
     const { client, sink } = await start(
       {
@@ -191,14 +183,14 @@ describe.each(BUILDS)('%s', (name, build) => {
       },
       {
         async when() {
-          asked.give()
+          asked.resolve()
           await ended
           return true
         },
       },
     )
     const stream = client.begin(delegated)
-    await asked.given
+    await asked.promise
     abandon(stream)
     expect(await sink.until(isOutcome)).toMatchObject({ result: 'not_run', http: { status: null } })
     expect(ran).toBe(0)

@@ -11,7 +11,6 @@ import { describe, expect, test } from 'vitest'
 import {
   AUDIENCE,
   anyRule,
-  deferred,
   HeldResponse,
   ISSUER,
   JWKS,
@@ -20,6 +19,7 @@ import {
   requestView,
   tokenOf,
 } from '../packages/core/test/support/harness.js'
+import { deferred } from './support/deferred.js'
 
 const now = () => NOW_SECONDS * 1000
 

@@ -17,6 +17,7 @@ import {
   SELF_SIGNED_CLIENT,
   thumbprintOf,
 } from '../support/certificates.js'
+import { deferred } from '../support/deferred.js'
 import { ask } from '../support/http.js'
 import { contextIn, outcomeOf } from '../support/request.js'
 import { FRAMEWORKS, startApi } from '../support/servers.js'
@@ -47,15 +48,6 @@ type Confirmation = NonNullable<TokenOverrides['claims']>[string]
 const withToken = (cnf: Confirmation) => ({ authorization: `Bearer ${issuer.token({ claims: { cnf } })}` })
 
 const boundTo = (certificate: Certificate) => withToken({ 'x5t#S256': thumbprintOf(certificate) })
-
-/** A promise that the test settles itself. */
-function signal() {
-  let give = () => {}
-  const given = new Promise<void>((resolve) => {
-    give = resolve
-  })
-  return { given, give }
-}
 
 describe.each(TLS_DOORS)('$name', ({ open }) => {
   const start = async (options: ResourceServerOptions, tls?: TlsServerOptions): Promise<TlsDoor> =>
@@ -91,24 +83,24 @@ describe.each(TLS_DOORS)('$name', ({ open }) => {
   })
 
   test('[BEHALF-certificate-leaves] a client that leaves while its token waits for keys is not taken for somebody else', async () => {
-    const [fetching, answer] = [signal(), signal()]
+    const [fetching, answer] = [deferred(), deferred()]
     const sink = memorySink()
     const door = await start({
       issuers: [issuer.options({ mtls: 'require', jwksUri: issuer.jwksUri })],
       audit: { sinks: [sink], record: 'always' },
       fetch: async () => {
-        fetching.give()
-        await answer.given
+        fetching.resolve()
+        await answer.promise
         return Response.json(issuer.jwks())
       },
     })
     const client = await connect(door, FIRST_CLIENT)
     const asked = client.ask(boundTo(FIRST_CLIENT)).catch(() => 'left')
-    await fetching.given
+    await fetching.promise
     client.close()
     expect(await asked).toBe('left')
     while (door.connections > 0) await new Promise((resolve) => setImmediate(resolve))
-    answer.give()
+    answer.resolve()
     while (sink.events.length < 2) await new Promise((resolve) => setImmediate(resolve))
     expect(sink.events.map(({ decision, reason, result }) => [decision, reason, result])).toEqual([
       ['allow', null, null],

@@ -3,11 +3,11 @@ import { type AuditEvent, type AuditSink, bestEffort, embeddedToken, iterableSin
 import { curity } from '@behalf/core/issuers'
 import { createSigningKey, fixtures, memorySink, sinkContract, testEvent } from '@behalf/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { deferred } from '../../../test/support/deferred.js'
 import { uuidV7 } from '../src/audit/event.js'
 import {
   anyRule,
   createWorld,
-  deferred,
   ISSUER,
   KEY,
   NOW_SECONDS,

@@ -64,6 +64,7 @@ describe('a binder', () => {
   ])('has the steps that are needed where %s', (_what, means, steps) => {
     const binder = compileBinder(means)
     expect(binder.steps).toEqual(steps)
+    expect(binder.prepare, 'only a connection can take its certificate along').toBeNull()
     expect(Object.isFrozen(binder.steps)).toBe(true)
   })
 

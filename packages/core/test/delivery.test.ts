@@ -9,6 +9,7 @@ import {
 } from '@behalf/core'
 import { sinkContract, testEvent } from '@behalf/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { deferred } from '../../../test/support/deferred.js'
 
 /** One call of `deliver`, which ends when the test says so. */
 interface Delivery {
@@ -40,16 +41,6 @@ function handTarget() {
     },
   }
   return { target, deliveries, state }
-}
-
-function deferred() {
-  let resolve!: () => void
-  let reject!: (error: unknown) => void
-  const promise = new Promise<void>((onResolve, onReject) => {
-    resolve = onResolve
-    reject = onReject
-  })
-  return { promise, resolve, reject }
 }
 
 /** What became of a write, as far as it is known. */

@@ -2,17 +2,8 @@ import type { JsonValue, PartyMatcher, Requirement, ResourceServerOptions } from
 import { ConfigError } from '@behalf/core'
 import { custom } from '@behalf/core/issuers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import {
-  AUDIENCE,
-  anyRule,
-  createWorld,
-  deferred,
-  ISSUER,
-  JWKS,
-  OTHER_ISSUER,
-  oauthIssuer,
-  twoIssuers,
-} from './support/harness.js'
+import { deferred } from '../../../test/support/deferred.js'
+import { AUDIENCE, anyRule, createWorld, ISSUER, JWKS, OTHER_ISSUER, oauthIssuer, twoIssuers } from './support/harness.js'
 
 type Claims = Readonly<Record<string, JsonValue | undefined>>
 

@@ -15,10 +15,11 @@ import {
 import { custom, type OAuthOptions, oauth } from '@behalf/core/issuers'
 import { createSigningKey, createTestIssuer, memorySink, type TestIssuer } from '@behalf/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { deferred } from '../../../test/support/deferred.js'
 import { DOORS, outcomeOf as httpOutcomeOf } from '../../../test/support/request.js'
 import type { Issuer } from '../src/issuers/issuer.js'
 import { AskedIssuers } from '../src/issuers/registry.js'
-import { AUDIENCE, anyRule, deferred, JWKS, KEY, NOW_SECONDS, settle, tokenOf } from './support/harness.js'
+import { AUDIENCE, anyRule, JWKS, KEY, NOW_SECONDS, settle, tokenOf } from './support/harness.js'
 
 const ISS = 'https://tenant-1.example'
 const OTHER = 'https://tenant-2.example'

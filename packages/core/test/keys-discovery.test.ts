@@ -4,10 +4,10 @@ import { ConfigError, createResourceServer, type Fetch } from '@behalf/core'
 import { oauth } from '@behalf/core/issuers'
 import { createSigningKey, createTestIssuer, TEST_AUDIENCE } from '@behalf/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { deferred } from '../../../test/support/deferred.js'
 import { DiscoveredLocation, type KeyLocation, metadataUrls } from '../src/keys/discovery.js'
 import { isFetchable } from '../src/keys/fetch-json.js'
 import { DEFAULT_LIMITS } from '../src/limits.js'
-import { deferred } from './support/harness.js'
 import {
   apiOf,
   clock,

@@ -6,6 +6,7 @@ import type { Fetch, ResourceServerOptions } from '@behalf/core'
 import { oauth } from '@behalf/core/issuers'
 import { createSigningKey, memorySink, TEST_AUDIENCE } from '@behalf/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { deferred } from '../../../test/support/deferred.js'
 import { resolveIssuer } from '../src/issuers/issuer.js'
 import { ListedIssuers } from '../src/issuers/registry.js'
 import type { KeySet } from '../src/keys/key-set.js'
@@ -13,7 +14,7 @@ import type { RemoteKeySet } from '../src/keys/remote-key-set.js'
 import { DEFAULT_LIMITS } from '../src/limits.js'
 import { VerifiedCache } from '../src/token/verified-cache.js'
 import { createVerifier, isRefused, type ProvenToken } from '../src/verifier.js'
-import { anyRule, createWorld, deferred } from './support/harness.js'
+import { anyRule, createWorld } from './support/harness.js'
 import {
   apiOf,
   assertUnavailable,

@@ -1,10 +1,10 @@
 /** What a `fetch` of the application's own can bring that no standard one would: answers after their time, and odd ones. */
 import { createSigningKey } from '@behalf/testing'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { deferred } from '../../../test/support/deferred.js'
 import { DiscoveredLocation } from '../src/keys/discovery.js'
 import { RemoteDocument } from '../src/keys/remote-document.js'
 import { DEFAULT_LIMITS } from '../src/limits.js'
-import { deferred } from './support/harness.js'
 import { clock, codeOf, GOOD_SET, ISSUER, KID, keySetAt, START, settle } from './support/key-apis.js'
 
 const JWKS_URI = `${ISSUER}/jwks`

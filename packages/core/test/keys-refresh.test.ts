@@ -3,7 +3,7 @@ import { AuthError, ConfigError, type IssuerOptions, type ResourceServerOptions 
 import { oauth } from '@behalf/core/issuers'
 import { createSigningKey, TEST_AUDIENCE } from '@behalf/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { deferred } from './support/harness.js'
+import { deferred } from '../../../test/support/deferred.js'
 import {
   apiOf,
   clock,

@@ -3,18 +3,8 @@ import { createResourceServer } from '@behalf/core/adapter'
 import { asgardeo, custom } from '@behalf/core/issuers'
 import { fixtures, type MemorySink, memorySink } from '@behalf/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import {
-  AUDIENCE,
-  anyRule,
-  createWorld,
-  deferred,
-  ISSUER,
-  JWKS,
-  oauthIssuer,
-  settle,
-  tokenOf,
-  tokenOfFixture,
-} from './support/harness.js'
+import { deferred } from '../../../test/support/deferred.js'
+import { AUDIENCE, anyRule, createWorld, ISSUER, JWKS, oauthIssuer, settle, tokenOf, tokenOfFixture } from './support/harness.js'
 
 type Claims = Readonly<Record<string, JsonValue | undefined>>
 

@@ -1,11 +1,11 @@
 import type { AuthContext, DelegatedContext, DelegationRule, JsonValue, RequestView } from '@behalf/core'
 import { custom } from '@behalf/core/issuers'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { deferred } from '../../../test/support/deferred.js'
 import {
   AUDIENCE,
   anyRule,
   createWorld,
-  deferred,
   ISSUER,
   JWKS,
   NOW_SECONDS,

@@ -4,6 +4,7 @@ import { type ClientRequest, request } from 'node:http'
 import { PassThrough } from 'node:stream'
 import type { AuditEvent, AuditResult } from '@behalf/core'
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { deferred } from '../../../test/support/deferred.js'
 import type { Answer } from '../../../test/support/http.js'
 import { closeAll } from '../../../test/support/servers.js'
 import { verifyJournal } from '../src/verify/verify-journal.js'
@@ -26,15 +27,6 @@ afterEach(async () => {
   await closeAll(running.splice(0))
 })
 afterAll(() => ISSUER.close())
-
-/** A promise that the test settles itself. */
-function signal() {
-  let give = () => {}
-  const given = new Promise<void>((resolve) => {
-    give = resolve
-  })
-  return { given, give }
-}
 
 describe.each(DOORS)('$name', (framework) => {
   /** An API on a journal, on a disk that a test can slow down. */
@@ -73,10 +65,10 @@ describe.each(DOORS)('$name', (framework) => {
   })
 
   test('a client that leaves in the middle of the answer, or before a handler that never answers: aborted', async () => {
-    const began = signal()
+    const began = deferred()
     const handle: Handle = (call) => {
       if (call.request.url === '/never') {
-        began.give()
+        began.resolve()
         return new Promise(() => {})
       }
       const body = new PassThrough()
@@ -89,7 +81,7 @@ describe.each(DOORS)('$name', (framework) => {
     await new Promise<void>((resolve) => streaming.once('response', (response) => response.once('data', () => resolve())))
     streaming.destroy()
     const waiting = begin(api, '/never')
-    await began.given
+    await began.promise
     waiting.destroy()
     await recorded(sink, directory, ({ result }) => result === 'aborted', 2)
     expect(resultsIn(await reopened(directory, sink))).toEqual({ '/stream': ['aborted'], '/never': ['aborted'] })
@@ -170,18 +162,18 @@ describe.each(DOORS)('$name', (framework) => {
   })
 
   test('calls under way when the journal is closed: their outcomes are unknown, once, however often it is opened again', async () => {
-    const release = signal()
+    const release = deferred()
     let began = 0
     const handle: Handle = async (call) => {
       began++
-      await release.given
+      await release.promise
       call.json({})
     }
     const { api, sink, directory } = await start({}, { handle })
     const calls = Array.from({ length: 3 }, (_, index) => api.call(token, `under-way-${index}`))
     await until(() => began === 3)
     await sink.close()
-    release.give()
+    release.resolve()
     expect((await Promise.all(calls)).map(({ status }) => status)).toEqual([200, 200, 200])
     expect(codeOf(await api.call(token, 'too-late'))).toBe('audit_unavailable')
     for (let opened = 0; opened < 3; opened++) {

@@ -5,6 +5,7 @@ import { type PostgresClient, type PostgresPool, postgresSink, postgresTarget } 
 import { testEvent, testRecord } from '@behalf/testing'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { deferred } from '../../../test/support/deferred.js'
 import { describeWith } from '../../../test/support/needs-program.js'
 import { type AuditDatabase, startAuditDatabase } from './support/audit-database.js'
 
@@ -60,14 +61,6 @@ async function crash<T>(events: EventEmitter, acknowledged: () => T): Promise<T>
   await database.server.start()
   resolve()
   return before
-}
-
-function deferred() {
-  let resolve!: () => void
-  const promise = new Promise<void>((done) => {
-    resolve = done
-  })
-  return { promise, resolve }
 }
 
 /** A pool that lets a test act just before a commit is sent. */

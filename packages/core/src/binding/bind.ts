@@ -2,7 +2,7 @@ import type { RefusalCode, Scheme } from '../challenge.js'
 import type { RequestView, ResponseView } from '../request-view.js'
 import { andThen, type Eventual } from '../thenable.js'
 import type { BindingPolicy } from './binding-policy.js'
-import type { CertificateSource } from './client-certificate.js'
+import { type CertificateSource, certificateOfConnection } from './client-certificate.js'
 import type { Confirmation } from './confirmation.js'
 import type { DpopJudge } from './dpop.js'
 
@@ -57,7 +57,7 @@ export function compileBinder({ dpop, certificate }: BindingMeans): CompiledBind
     )
   return {
     steps: names,
-    prepare: certificate && ((request) => request.clientCertificate),
+    prepare: certificate === certificateOfConnection ? (request) => request.clientCertificate : null,
     bind(presentation) {
       const { confirmation } = presentation
       if (confirmation === 'unsupported') return 'binding_unsupported'

@@ -16,7 +16,7 @@ export class Overlap {
   begins(): boolean {
     if (this.#sameRun || (this.#sameTurn && !this.#sameTask)) this.#inThisTurn = true
     this.#mark()
-    return this.#inThisTurn || this.#inLastTurn
+    return this.goesOn()
   }
 
   /** The same for one more proof of a caller whose earlier one began a moment ago: it overlaps with others, never with that one. */

@@ -196,17 +196,6 @@ async function refusalOf(step: () => unknown): Promise<AuthError | null> {
   }
 }
 
-/** A promise that the test settles itself. */
-export function deferred<T = void>() {
-  let resolve: (value: T) => void = () => {}
-  let reject: (reason: unknown) => void = () => {}
-  const promise = new Promise<T>((yes, no) => {
-    resolve = yes
-    reject = no
-  })
-  return { promise, resolve, reject }
-}
-
 /** Lets everything that waits for nothing but promises and finished I/O go on. */
 export function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { createClient } from '@redis/client'
 import type { ConnectionSettings, RedisTlsOptions } from './connection-options.js'
 import { RedisReplayError } from './redis-replay-error.js'
@@ -49,7 +50,7 @@ export async function openConnection(settings: ConnectionSettings, closing: Abor
 async function clientOptions({ host, port, database, credentials, tls, connectTimeoutMilliseconds }: ConnectionSettings) {
   const socket = { host, port, connectTimeout: connectTimeoutMilliseconds, reconnectStrategy: false as const }
   return {
-    socket: tls === null ? socket : { ...socket, tls: true as const, rejectUnauthorized: true, ...(await certificatesOf(tls)) },
+    socket: tls === null ? socket : { ...socket, ...(await securityOf(host, tls)) },
     database,
     ...(credentials !== null && { password: credentials.password }),
     ...(credentials?.user !== undefined && { username: credentials.user }),
@@ -59,6 +60,12 @@ async function clientOptions({ host, port, database, credentials, tls, connectTi
     disableOfflineQueue: true, // a use that nobody waits for any more must not be sent later
     commandOptions: { timeout: 0 }, // a timer for each command; the caller has one
   }
+}
+
+async function securityOf(host: string, tls: RedisTlsOptions) {
+  // Node names the server only where it is told to, and whoever serves several by one address asks for it (RFC 6066 3: no address).
+  const named = isIP(host) === 0 ? { servername: host } : {}
+  return { tls: true as const, rejectUnauthorized: true, ...named, ...(await certificatesOf(tls)) }
 }
 
 /** @throws {RedisReplayError} where a file cannot be read */

@@ -1,7 +1,11 @@
 /** How a memory connects, and what it tells of that. */
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream'
+import { createSecureContext, createServer } from 'node:tls'
 import { inspect } from 'node:util'
 import { type RedisReplayOptions, redisReplay } from '@behalf/redis'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -137,6 +141,28 @@ describeWith('redis-server', 'TLS', () => {
     const { url, caFile } = await secureServer()
     const clock = new Clock()
     const memory = newMemory({ url, tls: { caFile }, now: clock.now })
+    await begin(memory, clock)
+    expect(await memory.use(clock.use())).toBe(true)
+  })
+
+  test('a server behind a door that asks for its name', async () => {
+    const server = await newServer()
+    const { certificate: cert, key } = NAME_CERTIFICATE
+    const door = createServer({
+      SNICallback: (name, answer) =>
+        name === 'localhost' ? answer(null, createSecureContext({ cert, key })) : answer(new Error('unknown name')),
+    })
+    door.on('secureConnection', (outside) => {
+      const inside = connect(server.port, '127.0.0.1')
+      pipeline(outside, inside, outside, () => {}) // whichever side ends first
+    })
+    door.listen(0)
+    onTestFinished(() => void door.close())
+    await once(door, 'listening')
+    const { port } = door.address() as AddressInfo
+    const clock = new Clock()
+    const caFile = fileOf('ca.pem', cert)
+    const memory = newMemory({ url: `rediss://localhost:${port}`, tls: { caFile }, now: clock.now })
     await begin(memory, clock)
     expect(await memory.use(clock.use())).toBe(true)
   })

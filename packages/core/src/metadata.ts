@@ -140,7 +140,7 @@ function isSecure({ protocol, hostname }: URL): boolean {
 
 /** Clients make the document's URL of the resource's text: a parser must not change it on the way. */
 function isPlain(text: string): boolean {
-  return /^[\x21-\x7e]+$/.test(text) && !/["<>\\]/.test(text)
+  return /^https?:\/\/(?!\/)[\x21-\x7e]+$/i.test(text) && !/["<>\\]/.test(text)
 }
 
 function urlsAt(value: unknown, where: string): readonly string[] {

@@ -221,6 +221,7 @@ describe('the option metadata', () => {
         `${RESOURCE}/b\u00fccher`,
         `${RESOURCE}/\u0000`,
       ],
+      ...['https:/api.example.test', 'https:api.example.test', 'https:///api.example.test'],
     ].map((each): [unknown, RegExp] => [{ resource: each }, resource]),
     [{ resource: RESOURCE, name: 'a' }, /metadata has an unknown member "name"/],
     [{ resource: RESOURCE, authorization_servers: [] }, /metadata has an unknown member "authorization_servers"/],

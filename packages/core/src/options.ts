@@ -1,57 +1,32 @@
-import type { AuditSettings, RecordPolicy } from './audit/recorder.js'
-import { type AuditSink, sinkAt } from './audit/sink.js'
+import { type AuditOptions, resolveAudit } from './audit/audit-options.js'
+import type { AuditSettings } from './audit/recorder.js'
 import { type CompiledBinder, compileBinder } from './binding/bind.js'
 import { type DpopOptions, type MtlsOptions, resolveBindings } from './binding/binding-options.js'
 import type { BindingPolicy } from './binding/binding-policy.js'
 import { createDpopJudge, type DpopSettings } from './binding/dpop.js'
 import type { ReplayMemory } from './binding/replay-memory.js'
 import { BEARER_ONLY, type ChallengeOffer } from './challenge.js'
-import { booleanAt, functionAt, integerAt, listAt, type Members, membersOf, optional, stringAt, wordAt } from './config-shape.js'
+import { booleanAt, functionAt, integerAt, type Members, membersOf, optional, stringAt, wordAt } from './config-shape.js'
 import { ConfigError } from './errors.js'
-import { type Issuer, type IssuerEnvironment, type IssuerOptions, resolveIssuer } from './issuers/issuer.js'
-import { AskedIssuers, type IssuerLookup, type IssuerRegistry, ListedIssuers } from './issuers/registry.js'
+import type { IssuerOptions } from './issuers/issuer.js'
+import type { IssuerLookup, IssuerRegistry } from './issuers/registry.js'
 import { type Fetch, isFetchable } from './keys/fetch-json.js'
-import { publicAddressesOnly } from './keys/private-address.js'
 import {
-  DEFAULT_AUDIT_TIMEOUT_MILLISECONDS,
   DEFAULT_CACHE_BYTES,
   DEFAULT_CACHE_ENTRIES,
   DEFAULT_CLOCK_TOLERANCE_SECONDS,
   DEFAULT_LIMITS,
   type Limits,
-  LONGEST_TIMER_MILLISECONDS,
   MAX_CACHE_ENTRIES,
   MAX_CLOCK_TOLERANCE_SECONDS,
 } from './limits.js'
+import { limitsAt } from './limits-option.js'
 import { type MetadataOptions, type ResourceMetadata, resolveMetadata } from './metadata.js'
 import { createDecider, type Decide } from './policy/decide.js'
 import { compileRules, type DelegationRule, type KnownIssuers } from './policy/rule.js'
 import type { CredentialsSource } from './token/credentials.js'
 import type { CacheOptions } from './token/verified-cache.js'
-
-/** Where records go, which ones, and what happens where one is not accepted. */
-export interface AuditOptions {
-  /** Every one of them must accept an event, unless it is wrapped in `bestEffort()`. */
-  readonly sinks: readonly AuditSink[]
-  /**
-   * `delegated` (default): every delegated call, allowed or refused, and refusals of tokens whose signature holds and that
-   * carry a delegation claim. `refusals`: all refusals too. `always`: every verified call too.
-   */
-  readonly record?: RecordPolicy
-  /** What becomes of a call whose record is not accepted: `refuse` (default) it with 503, or `allow` it. */
-  readonly unrecorded?: 'refuse' | 'allow'
-  /** How long the sinks together may take to accept an event, in milliseconds; 1 to 60,000. Default 250. */
-  readonly timeoutMilliseconds?: number
-}
-
-/** How keys are discovered where `issuers` is a function. */
-export interface DiscoveryOptions {
-  /**
-   * Let discovered URLs lead to private, link-local and loopback addresses, and plain http to loopback. Without it they are
-   * refused after their host is resolved: a tenant's metadata must not make this server ask its own neighbours. Default `false`.
-   */
-  readonly allowPrivateAddresses?: boolean
-}
+import { allowPrivateAt, type DiscoveryOptions, resolveIssuers } from './trusted-issuers.js'
 
 /** Options of a resource server. Validated once, when the server is created. */
 export interface ResourceServerOptions {
@@ -235,92 +210,6 @@ function toleranceAt(value: unknown, where: string): number {
   return integerAt(value, where, 0, MAX_CLOCK_TOLERANCE_SECONDS)
 }
 
-type Environment = Omit<IssuerEnvironment, 'keepFresh' | 'screen'>
-
-/**
- * @param allowPrivate `null`: not said
- * @returns `policies`: `null` where they are not known yet
- */
-function resolveIssuers(
-  value: unknown,
-  common: Environment,
-  allowPrivate: boolean | null,
-): { readonly issuers: IssuerRegistry; readonly knownIssuers: KnownIssuers; readonly policies: readonly BindingPolicy[] | null } {
-  if (typeof value === 'function') {
-    const environment = { ...common, keepFresh: false, screen: allowPrivate ? null : publicAddressesOnly() }
-    return {
-      issuers: new AskedIssuers(functionAt<IssuerLookup>(value, 'issuers'), environment),
-      knownIssuers: { names: null, several: true, scopesAreWords: true, offersDpop: common.dpopLacks === null },
-      policies: null,
-    }
-  }
-  if (allowPrivate !== null) throw new ConfigError('discovery is for issuers as a function: leave it out beside a list')
-  const issuers = listIssuers(value, { ...common, keepFresh: true, screen: null })
-  const policies = [...issuers.values()].map(({ binding }) => binding)
-  return {
-    issuers: new ListedIssuers(issuers),
-    knownIssuers: {
-      names: new Set(issuers.keys()),
-      several: issuers.size > 1,
-      scopesAreWords: [...issuers.values()].every(writesWords),
-      offersDpop: policies.some(({ dpop }) => dpop !== 'off'),
-    },
-    policies,
-  }
-}
-
-function listIssuers(value: unknown, environment: IssuerEnvironment): ReadonlyMap<string, Issuer> {
-  if (!Array.isArray(value) || value.length === 0) {
-    throw new ConfigError('issuers must be a non-empty list of issuer options, or a function that looks them up')
-  }
-  const issuers = new Map<string, Issuer>()
-  Array.from(value).forEach((options: unknown, index) => {
-    const issuer = resolveIssuer(options, `issuers[${index}]`, environment)
-    if (issuers.has(issuer.issuer)) throw new ConfigError(`issuers[${index}].issuer is configured twice: "${issuer.issuer}"`)
-    issuers.set(issuer.issuer, issuer)
-  })
-  return issuers
-}
-
-function allowPrivateAt(value: unknown, where: string): boolean {
-  return optional(membersOf(value, where, ['allowPrivateAddresses']), 'allowPrivateAddresses', where, booleanAt, false)
-}
-
-function resolveAudit(members: Members, needed: boolean): AuditSettings {
-  const nothing: AuditSettings = { sinks: [], record: 'delegated', unrecorded: 'refuse', timeoutMilliseconds: 0 }
-  const audit = members['audit']
-  if (audit === 'none') return nothing
-  if (audit === undefined) {
-    if (needed) throw new ConfigError("audit is needed where calls may be delegated: give sinks, or say audit: 'none'")
-    return nothing
-  }
-  const where = 'audit'
-  const inner = membersOf(audit, where, ['sinks', 'record', 'unrecorded', 'timeoutMilliseconds'])
-  return Object.freeze({
-    sinks: listAt(inner['sinks'], 'audit.sinks', sinkAt),
-    record: optional(
-      inner,
-      'record',
-      where,
-      (value, at) => wordAt(value, at, ['delegated', 'refusals', 'always']),
-      'delegated' as const,
-    ),
-    unrecorded: optional(inner, 'unrecorded', where, (value, at) => wordAt(value, at, ['refuse', 'allow']), 'refuse' as const),
-    timeoutMilliseconds: optional(
-      inner,
-      'timeoutMilliseconds',
-      where,
-      (value, at) => integerAt(value, at, 1, 60_000),
-      DEFAULT_AUDIT_TIMEOUT_MILLISECONDS,
-    ),
-  })
-}
-
-function writesWords({ claims }: Issuer): boolean {
-  const { scopes, tenantScopes } = claims.mapping
-  return scopes?.format !== 'list' && tenantScopes === null
-}
-
 /** Names that requests of Node or of a framework have already: showing the context under one of them would break the application. */
 const TAKEN: ReadonlySet<string> = new Set(
   [
@@ -338,46 +227,6 @@ function propertyAt(value: unknown, where: string): string {
 
 function credentialsAt(value: unknown, where: string): CredentialsSource {
   return functionAt<CredentialsSource>(membersOf(value, where, ['from'])['from'], `${where}.from`)
-}
-
-/** Limits that say how many entries a memory has room for from the start. */
-const ROOMS: ReadonlySet<string> = new Set([
-  'issuers',
-  'unknownIssuers',
-  'unknownKeys',
-  'replayEntries',
-] satisfies (keyof Limits)[])
-
-/** Pairs of limits of which the first must not be greater than the second. */
-const IN_ORDER: readonly (readonly [keyof Limits, keyof Limits])[] = [
-  ['keysFreshLeastSeconds', 'keysFreshSeconds'],
-  ['keysFreshSeconds', 'keysFreshMostSeconds'],
-  ['keysStaleDelegatedSeconds', 'keysStaleSeconds'],
-  ['backOffFirstSeconds', 'backOffMostSeconds'],
-  ['fetchHeadersMilliseconds', 'fetchTotalMilliseconds'],
-]
-
-function limitsAt(value: unknown, where: string): Limits {
-  const members = membersOf(value, where, Object.keys(DEFAULT_LIMITS))
-  for (const [name, limit] of Object.entries(members)) integerAt(limit, `${where}.${name}`, leastOf(name), mostOf(name))
-  const limits = Object.freeze({ ...DEFAULT_LIMITS, ...(members as Partial<Limits>) })
-  for (const [less, more] of IN_ORDER) {
-    if (limits[less] > limits[more]) {
-      throw new ConfigError(`${where}.${less} (${limits[less]}) is greater than ${more} (${limits[more]}): set both`)
-    }
-  }
-  return limits
-}
-
-/** A nonce must live long enough for a client to use it. */
-function leastOf(limit: string): number {
-  return limit === 'nonceSeconds' ? 10 : 1
-}
-
-function mostOf(limit: string): number {
-  if (limit === 'keysRefreshPercent') return 100
-  if (ROOMS.has(limit)) return MAX_CACHE_ENTRIES
-  return limit.endsWith('Milliseconds') ? LONGEST_TIMER_MILLISECONDS : Number.MAX_SAFE_INTEGER
 }
 
 function cacheAt(value: unknown, where: string): Settings['cache'] {

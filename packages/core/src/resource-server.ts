@@ -18,12 +18,13 @@ import {
   judgeRequirement,
   type Requirement,
 } from './policy/requirement.js'
+import { isRefused, type ProvenToken, type RefusedToken } from './proven-token.js'
 import type { HttpAnswer, RequestView, ResponseView } from './request-view.js'
 import { delegatedChannel, refusalChannel, verificationChannel } from './telemetry.js'
 import { andThen, attempt, type Eventual, orRejected } from './thenable.js'
 import { type Credentials, isBearerToken, readCredentials } from './token/credentials.js'
 import { VerifiedCache } from './token/verified-cache.js'
-import { createVerifier, isRefused, type ProvenToken, type RefusedToken } from './verifier.js'
+import { createVerifier } from './verifier.js'
 import { createVisit, createVisitLog, type Passage, type RefusalRecord, type RefusalStage, type Visit } from './visit.js'
 
 /** One request and its response, as an adapter shows them. */

@@ -18,10 +18,10 @@ import type { AuthContext } from './delegation/context.js'
 import type { AuthError } from './errors.js'
 import type { KeySnapshot } from './keys/key-set.js'
 import type { CompiledRule } from './policy/rule.js'
+import { type Evidence, NO_EVIDENCE, type ProvenToken } from './proven-token.js'
 import type { RequestView } from './request-view.js'
 import { refusalChannel } from './telemetry.js'
 import type { Eventual } from './thenable.js'
-import { type Evidence, NO_EVIDENCE, type ProvenToken } from './verifier.js'
 
 /** Whether the next handler may run: not where the client was gone before it. */
 export type Passage = 'go_on' | 'client_gone'

@@ -12,8 +12,9 @@ import { ListedIssuers } from '../src/issuers/registry.js'
 import type { KeySet } from '../src/keys/key-set.js'
 import type { RemoteKeySet } from '../src/keys/remote-key-set.js'
 import { DEFAULT_LIMITS } from '../src/limits.js'
+import { isRefused, type ProvenToken } from '../src/proven-token.js'
 import { VerifiedCache } from '../src/token/verified-cache.js'
-import { createVerifier, isRefused, type ProvenToken } from '../src/verifier.js'
+import { createVerifier } from '../src/verifier.js'
 import { anyRule, createWorld } from './support/harness.js'
 import {
   apiOf,

@@ -8,8 +8,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { resolveIssuer } from '../src/issuers/issuer.js'
 import { ListedIssuers } from '../src/issuers/registry.js'
 import { type KeySet, KeySnapshot } from '../src/keys/key-set.js'
+import { isRefused, type ProvenToken } from '../src/proven-token.js'
 import { VerifiedCache } from '../src/token/verified-cache.js'
-import { createVerifier, isRefused, type ProvenToken } from '../src/verifier.js'
+import { createVerifier } from '../src/verifier.js'
 import {
   apiOf,
   clock,

@@ -4,7 +4,8 @@ import { type Issuer, type IssuerOptions, resolveIssuer } from '../issuers/issue
 import { ListedIssuers } from '../issuers/registry.js'
 import type { KeySet } from '../keys/key-set.js'
 import { DEFAULT_LIMITS } from '../limits.js'
-import { createVerifier, isRefused, type ProvenToken, type RefusedToken } from '../verifier.js'
+import { isRefused, type ProvenToken, type RefusedToken } from '../proven-token.js'
+import { createVerifier } from '../verifier.js'
 import { type InspectedRefusal, inspectedRefusal } from './inspected-refusal.js'
 
 /** Nothing is ever asked there (RFC 2606 2): an issuer without keys of its own needs a place for them all the same. */

@@ -27,6 +27,11 @@ export type RefusalCode =
   | 'binding_unsupported'
   | 'binding_required'
   | 'sender_mismatch'
+  | 'encryption_required'
+  | 'decryption_failed'
+  | 'token_inactive'
+  | 'token_revoked'
+  | 'step_up_required'
   | 'proof_missing'
   | 'proof_malformed'
   | 'proof_algorithm_refused'
@@ -47,12 +52,15 @@ export type RefusalCode =
   | 'delegation_too_deep'
   | 'method_not_delegated'
   | 'delegation_too_long'
+  | 'chain_incomplete'
   | 'requirement_failed'
   | 'keys_unavailable'
   | 'issuer_unavailable'
   | 'rule_unavailable'
   | 'audit_unavailable'
   | 'replay_unavailable'
+  | 'introspection_unavailable'
+  | 'revocation_unavailable'
 
 /** The problem document (RFC 9457) of a refusal. */
 export interface Problem {
@@ -88,7 +96,7 @@ const ANSWERS: Readonly<Record<RefusalCode, Answer>> = {
   credentials_missing: row(401, null, 'An access token is required'),
   token_malformed: invalidToken('The token is not a well-formed signed JWT'),
   issuer_unknown: invalidToken('The issuer of the token is not trusted here'),
-  algorithm_refused: invalidToken('The signature algorithm of the token is not accepted'),
+  algorithm_refused: invalidToken('An algorithm of the token is not accepted'),
   key_unknown: invalidToken('The key that the token names is not one of its issuer'),
   signature_invalid: invalidToken('The signature of the token does not hold'),
   token_type_refused: invalidToken('The token is not an access token for this API'),
@@ -105,6 +113,11 @@ const ANSWERS: Readonly<Record<RefusalCode, Answer>> = {
   binding_unsupported: invalidToken('The token is bound to its sender in a way that is not supported here'),
   binding_required: invalidToken('The token has to be bound to its sender'),
   sender_mismatch: invalidToken('The token is bound to another sender than this one'),
+  encryption_required: invalidToken('The token has to be encrypted for this API'),
+  decryption_failed: invalidToken('The token cannot be decrypted'),
+  token_inactive: invalidToken('The issuer does not call the token active'),
+  token_revoked: invalidToken('The token has been revoked'),
+  step_up_required: row(401, 'insufficient_user_authentication', 'A stronger or more recent authentication is required'),
   proof_missing: invalidProof('A proof of possession is required'),
   proof_malformed: invalidProof('The proof of possession is not well-formed'),
   proof_algorithm_refused: invalidProof('The signature algorithm of the proof is not accepted'),
@@ -119,18 +132,21 @@ const ANSWERS: Readonly<Record<RefusalCode, Answer>> = {
   proof_replayed: invalidProof('The proof was used before'),
   scope_insufficient: row(403, 'insufficient_scope', 'The token does not have the scopes that this request needs'),
   actor_unauthorized: notThisActor('The actor is not authorized to act for this subject'),
-  scope_not_delegated: notThisActor('The scopes that this request needs are not delegated to the actor'),
+  scope_not_delegated: notThisActor('The scopes or authorization details that this request needs are not delegated to the actor'),
   delegation_forbidden: notThisActor('This request is not open to this kind of delegation'),
   delegation_required: notThisActor('This request is open to delegated calls only'),
   delegation_too_deep: notThisActor('The delegation has more steps than are allowed'),
   method_not_delegated: notThisActor('The method of this request is not delegated to the actor'),
   delegation_too_long: notThisActor('The lifetime of the delegated token is longer than is allowed'),
+  chain_incomplete: notThisActor('Not every actor behind this call is known'),
   requirement_failed: row(403, undefined, 'A requirement of this request is not met'),
   keys_unavailable: ourTrouble('The keys of the issuer are not available at the moment'),
   issuer_unavailable: ourTrouble('The issuer of the token cannot be looked up at the moment'),
   rule_unavailable: ourTrouble('The rule for this request cannot be evaluated at the moment'),
   audit_unavailable: ourTrouble('The request cannot be recorded at the moment'),
   replay_unavailable: ourTrouble('Whether the proof was used before cannot be said at the moment'),
+  introspection_unavailable: ourTrouble('The issuer cannot be asked about the token at the moment'),
+  revocation_unavailable: ourTrouble('Whether the token was revoked cannot be said at the moment'),
 }
 
 const TITLES: Readonly<Record<Answer['status'], string>> = {
@@ -159,8 +175,21 @@ export function problemOf(code: RefusalCode): Problem {
   return { type: 'about:blank', title: TITLES[status], status, code, detail }
 }
 
-/** What RFC 6749 3.3 allows in a scope: only such scopes can stand in a quoted challenge parameter unescaped. */
-const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/
+/** What RFC 6749 3.3 allows in a scope: only such words can stand in a quoted challenge parameter unescaped, and in a list there. */
+const CHALLENGE_WORD = /^[\x21\x23-\x5b\x5d-\x7e]+$/
+
+/** Whether a word can stand in a list of words in a challenge: printable ASCII without space, quote and backslash. */
+export function isChallengeWord(word: string): boolean {
+  return CHALLENGE_WORD.test(word)
+}
+
+/** What a route asks of the user's login (RFC 9470 3). */
+export interface StepUp {
+  /** Accepted `acr`, in order of preference: challenge words. Empty: any. */
+  readonly acrValues: readonly string[]
+  /** How long ago the user may have logged in, in seconds: a whole number. `null`: any time. */
+  readonly maxAgeSeconds: number | null
+}
 
 /** The schemes with which a token can be presented (RFC 6750 2.1, RFC 9449 7.1). */
 export type Scheme = 'Bearer' | 'DPoP'
@@ -186,21 +215,31 @@ const ABOUT_PROOFS: ReadonlySet<string> = new Set(['invalid_dpop_proof', 'use_dp
  * is about; where that is `Bearer` and the answer is 401, the scheme `DPoP` is offered beside it (RFC 9449 7.2).
  * @param scopes the scopes that the route asks for, from the application's own configuration, never from a token
  * @param presented the scheme with which the token came
+ * @param stepUp what the route asks of the user's login; `null`: nothing is told of it
  */
 export function challengeOf(
   code: RefusalCode,
   scopes: readonly string[],
   offer: ChallengeOffer = BEARER_ONLY,
   presented: Scheme = 'Bearer',
+  stepUp: StepUp | null = null,
 ): string | null {
   const { error, detail, status } = ANSWERS[code]
   if (error === undefined) return null
   if (error === null) return [offer.bearer ? challenge('Bearer', [], offer) : [], dpopOffer(offer)].flat().join(', ')
-  const scope = scopes.length > 0 && scopes.every((word) => SCOPE_TOKEN.test(word)) ? [`scope="${scopes.join(' ')}"`] : []
-  const params = [`error="${error}"`, `error_description="${detail}"`, ...scope]
+  const scope = scopes.length > 0 && scopes.every(isChallengeWord) ? [`scope="${scopes.join(' ')}"`] : []
+  const params = [`error="${error}"`, `error_description="${detail}"`, ...scope, ...(stepUp === null ? [] : stepUpParams(stepUp))]
   const aboutDpop = ABOUT_PROOFS.has(error) || (offer.dpopAlgorithms !== null && (presented === 'DPoP' || !offer.bearer))
   if (aboutDpop) return challenge('DPoP', params, offer)
   return [challenge('Bearer', params, offer), ...(status === 401 ? dpopOffer(offer) : [])].join(', ')
+}
+
+/** RFC 9470 3: of the two only what is asked. */
+function stepUpParams({ acrValues, maxAgeSeconds }: StepUp): readonly string[] {
+  return [
+    ...(acrValues.length === 0 ? [] : [`acr_values="${acrValues.join(' ')}"`]),
+    ...(maxAgeSeconds === null ? [] : [`max_age="${maxAgeSeconds}"`]),
+  ]
 }
 
 function dpopOffer(offer: ChallengeOffer): readonly string[] {

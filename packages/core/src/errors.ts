@@ -1,10 +1,12 @@
-import { type ChallengeOffer, challengeOf, detailOf, type RefusalCode, type Scheme, statusOf } from './challenge.js'
+import { type ChallengeOffer, challengeOf, detailOf, type RefusalCode, type Scheme, type StepUp, statusOf } from './challenge.js'
 import { EXPOSE, exposing } from './exposed-headers.js'
 
 /** What a refusal says beside its code. Nothing in it comes from a request. */
 export interface RefusalDetails {
-  /** Scopes the route asks for (our own configuration), for the challenge of `scope_insufficient`. */
+  /** Scopes the route asks for (our own configuration), for the challenges of `scope_insufficient` and `step_up_required`. */
   readonly scopes?: readonly string[]
+  /** What the route asks of the user's login (our own configuration), for the challenge of `step_up_required`. */
+  readonly stepUp?: StepUp
   /** For 503: what the caller is told to wait, in seconds. */
   readonly retryAfterSeconds?: number
   /** Our own error, with a fixed text; never a library's. */
@@ -43,7 +45,7 @@ export class AuthError extends Error {
     this.code = code
     this.status = statusOf(code)
     this.#details = details
-    this.challenge = challengeOf(code, details.scopes ?? [], details.offer, details.scheme)
+    this.challenge = challengeOf(code, details.scopes ?? [], details.offer, details.scheme, details.stepUp)
     const headers: Record<string, string> = { 'cache-control': 'no-store' }
     if (this.challenge !== null) headers['www-authenticate'] = this.challenge
     if (details.retryAfterSeconds !== undefined) headers['retry-after'] = String(details.retryAfterSeconds)

@@ -8,6 +8,7 @@ const ROOMS: ReadonlySet<string> = new Set([
   'unknownIssuers',
   'unknownKeys',
   'replayEntries',
+  'statusLists',
 ] satisfies (keyof Limits)[])
 
 /** Pairs of limits of which the first must not be greater than the second. */
@@ -17,6 +18,7 @@ const IN_ORDER: readonly (readonly [keyof Limits, keyof Limits])[] = [
   ['keysStaleDelegatedSeconds', 'keysStaleSeconds'],
   ['backOffFirstSeconds', 'backOffMostSeconds'],
   ['fetchHeadersMilliseconds', 'fetchTotalMilliseconds'],
+  ['statusListInflatedBytes', 'statusListMemoryBytes'],
 ]
 
 /** Reads the option `limits`: what is not given keeps its default. */

@@ -69,6 +69,16 @@ export interface Limits {
   readonly replayMilliseconds: number
   /** Most uses of proofs that a single process remembers; then 503. Each takes some 150 bytes. */
   readonly replayEntries: number
+  /** Largest status list token, in bytes read from the stream: a million tokens, every fiftieth of them revoked, take some 45 KB. */
+  readonly statusListBytes: number
+  /** Largest status list when it is inflated, in bytes: 32 MiB hold 268 million tokens of one bit each. */
+  readonly statusListInflatedBytes: number
+  /** Most lists of one issuer that are kept. */
+  readonly statusLists: number
+  /** Most memory that the lists of one issuer take, in bytes. Not less than one list can have. */
+  readonly statusListMemoryBytes: number
+  /** Shortest time for which a list is fresh, whatever it says itself, in seconds: its server must not be asked on every call. */
+  readonly statusListFreshLeastSeconds: number
   /** What a caller is told to wait when our side is in trouble (`Retry-After`), in seconds. */
   readonly retryAfterSeconds: number
 }
@@ -108,6 +118,11 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   nonceSeconds: 300,
   replayMilliseconds: 500,
   replayEntries: 250_000,
+  statusListBytes: 4 * 1024 * 1024,
+  statusListInflatedBytes: 32 * 1024 * 1024,
+  statusLists: 100,
+  statusListMemoryBytes: 128 * 1024 * 1024,
+  statusListFreshLeastSeconds: 5,
   retryAfterSeconds: 5,
 })
 

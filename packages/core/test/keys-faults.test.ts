@@ -444,6 +444,8 @@ describe('a key that is removed, or replaced under its id', () => {
       limits: DEFAULT_LIMITS,
       random: () => 0.5,
       keepFresh: false,
+      listed: true,
+      toleranceSeconds: 5,
       screen: null,
       dpopLacks: null,
     }

@@ -233,6 +233,8 @@ describe('remote keys', () => {
       limits: DEFAULT_LIMITS,
       random: () => 0.5,
       keepFresh: false,
+      listed: true,
+      toleranceSeconds: 5,
       screen: null,
       dpopLacks: null,
     }

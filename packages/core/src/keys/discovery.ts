@@ -35,6 +35,8 @@ export interface DiscoveryEnvironment {
   readonly limits: Limits
   /** Refuses an address that must not be asked, by a {@link FetchError}; `null`: every address may be. */
   readonly screen: ((url: string) => Promise<void>) | null
+  /** Where the metadata may stand. Default: where that of authorization servers does. */
+  readonly metadataUrls?: (issuer: string) => readonly string[]
 }
 
 /**
@@ -100,8 +102,8 @@ export class DiscoveredLocation implements KeyLocation {
 
   /** Without what was read of them, and their ETags. */
   #unread(): readonly RemoteDocument[] {
-    const { fetch, limits } = this.#options
-    return metadataUrls(this.#issuer).map((url) => new RemoteDocument(url, fetch, limits))
+    const { fetch, limits, metadataUrls: urlsOf = metadataUrls } = this.#options
+    return urlsOf(this.#issuer).map((url) => new RemoteDocument(url, fetch, limits))
   }
 
   async #discover(signal: AbortSignal): Promise<{ readonly jwksUri: string; readonly freshSeconds: number }> {

@@ -1,3 +1,5 @@
+import { stringAt } from '../config-shape.js'
+import { ConfigError } from '../errors.js'
 import type { Limits } from '../limits.js'
 import { isLoopback } from '../loopback.js'
 import { parseUrl } from '../parse-url.js'
@@ -18,11 +20,22 @@ export class FetchError extends Error {
   }
 }
 
-/** Whether keys may be read from a URL: https, or http on this very machine. No credentials, no fragment. */
+/** A fetch that came to an answer, but to one that cannot be used. */
+export class AnswerError extends FetchError {}
+
+/** Whether something may be asked of a URL: https, or http on this very machine. No credentials, no fragment. */
 export function isFetchable(url: string): boolean {
   const parsed = parseUrl(url)
   if (parsed === null || parsed.username !== '' || parsed.password !== '' || parsed.hash !== '') return false
   return parsed.protocol === 'https:' || (parsed.protocol === 'http:' && isLoopback(parsed.hostname))
+}
+
+/** Reads the option of such a URL. */
+export function fetchableAt(value: unknown, where: string): string {
+  const url = stringAt(value, where)
+  if (!isFetchable(url))
+    throw new ConfigError(`${where} must be an https URL (http only on loopback), without credentials and fragment`)
+  return url
 }
 
 /** What a server answered. */
@@ -65,17 +78,32 @@ export async function fetchJson(
   signal: AbortSignal,
   etag: string | null,
 ): Promise<Fetched> {
-  if (!isFetchable(url)) throw new FetchError('the URL is neither https nor loopback')
   const headers = { accept: 'application/json', ...(etag !== null && { 'if-none-match': etag }) }
-  const response = await raced(fetch(url, { redirect: 'manual', signal, headers }), limits.fetchHeadersMilliseconds)
-  if (response.redirected) throw new FetchError('the answer came by a redirect') // of a `fetch` that heeds no `redirect`
+  const response = await fetchAnswer(url, fetch, limits, signal, { headers })
   const about = { freshSeconds: freshSecondsOf(response.headers), etag: response.headers.get('etag') }
   if (response.status === 304 && etag !== null) return { ...about, etag, value: null }
   if (response.status !== 200) throw new FetchError('the server did not answer with status 200', response.status)
-  if (Number(response.headers.get('content-length')) > limits.fetchBytes) throw new FetchError('the answer is too large')
-  const value = parseStrictJson(await readText(response, limits.fetchBytes, signal), limits.jsonDepth)
-  if (!isObject(value)) throw new FetchError('the answer is not a JSON object')
+  const value = parseStrictJson(await readText(response, limits, signal), limits.jsonDepth)
+  if (!isObject(value)) throw new AnswerError('the answer is not a JSON object')
   return { ...about, value }
+}
+
+/**
+ * Sends a request, and waits for the answer's headers: https or loopback, no redirect, a time. The status and the body are the
+ * caller's to judge; see {@link readText}.
+ * @throws {FetchError} with a fixed text; an error of the `fetch` that was given
+ */
+export async function fetchAnswer(
+  url: string,
+  fetch: Fetch,
+  limits: Limits,
+  signal: AbortSignal,
+  request: Pick<RequestInit, 'method' | 'headers' | 'body'>,
+): Promise<Response> {
+  if (!isFetchable(url)) throw new FetchError('the URL is neither https nor loopback')
+  const response = await raced(fetch(url, { redirect: 'manual', signal, ...request }), limits.fetchHeadersMilliseconds)
+  if (response.redirected) throw new AnswerError('the answer came by a redirect') // of a `fetch` that heeds no `redirect`
+  return response
 }
 
 /**
@@ -94,7 +122,7 @@ export function raced<T>(task: Promise<T>, milliseconds: number): Promise<T> {
 }
 
 /** RFC 9111 4.2.1, for a private cache: `max-age` less the `Age` that a cache on the way has added. */
-function freshSecondsOf(headers: Headers): number | null {
+export function freshSecondsOf(headers: Headers): number | null {
   const directives = (headers.get('cache-control') ?? '')
     .toLowerCase()
     .split(',')
@@ -106,19 +134,24 @@ function freshSecondsOf(headers: Headers): number | null {
   return Math.max(0, Number(maxAge) - Number(age))
 }
 
-async function readText(response: Response, maxBytes: number, signal: AbortSignal): Promise<string> {
+/**
+ * The body of an answer as text, its size counted on the stream.
+ * @throws {FetchError} with a fixed text; an error of the `fetch` that was given
+ */
+export async function readText(response: Response, { fetchBytes }: Limits, signal: AbortSignal): Promise<string> {
+  if (Number(response.headers.get('content-length')) > fetchBytes) throw new AnswerError('the answer is too large')
   const chunks: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of response.body ?? []) {
     stopIfOver(signal)
-    if (!(chunk instanceof Uint8Array)) throw new FetchError('the answer has no bytes') // a `fetch` of the application's own
+    if (!(chunk instanceof Uint8Array)) throw new AnswerError('the answer has no bytes') // a `fetch` of the application's own
     bytes += chunk.byteLength
-    if (bytes > maxBytes) throw new FetchError('the answer is too large')
+    if (bytes > fetchBytes) throw new AnswerError('the answer is too large')
     chunks.push(chunk)
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
   } catch {
-    throw new FetchError('the answer is not UTF-8')
+    throw new AnswerError('the answer is not UTF-8')
   }
 }

@@ -44,15 +44,22 @@ export function parseJwt(token: string, bounds: JwtBounds, headers: ProvenHeader
 /** Where parts are decoded that are read at once: a buffer of their own for each would keep the garbage collector busy. */
 let scratch = Buffer.allocUnsafeSlow(4096)
 
+/** A longer part gets a buffer of its own, which is not kept. */
+const MOST_SCRATCH_CHARACTERS = 64 * 1024
+
 function parsePart(part: string, bounds: JwtBounds): JsonObject | null {
-  if (part.length > scratch.length) scratch = Buffer.allocUnsafeSlow(part.length)
-  const bytes = scratch.subarray(0, scratch.write(part, 'base64url'))
+  const bytes = part.length > MOST_SCRATCH_CHARACTERS ? Buffer.from(part, 'base64url') : inScratch(part)
   if (!isCanonical(bytes, part) || !isUtf8(bytes)) return null
   const value = parseStrictJson(bytes.toString('utf8'), bounds.jsonDepth)
   return isObject(value) ? value : null
 }
 
+function inScratch(part: string): Buffer {
+  if (part.length > scratch.length) scratch = Buffer.allocUnsafeSlow(part.length)
+  return scratch.subarray(0, scratch.write(part, 'base64url'))
+}
+
 /** Node's decoder skips what it does not know and ignores trailing bits; only text that encodes back to itself is base64url. */
-function isCanonical(bytes: Buffer, part: string): boolean {
+export function isCanonical(bytes: Buffer, part: string): boolean {
   return bytes.toString('base64url') === part
 }

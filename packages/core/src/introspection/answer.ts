@@ -1,0 +1,57 @@
+import { AnswerError } from '../keys/fetch-json.js'
+import type { Limits } from '../limits.js'
+import { frozenWithout, isObject, type JsonObject } from '../token/json.js'
+import { parseJwt } from '../token/jwt.js'
+import { tokenKindOf } from './token-kind.js'
+
+/** Why a token is refused by an answer that can be believed. */
+export type AnswerRefusal = 'token_inactive' | 'token_type_refused'
+
+/** What an answer is held against. */
+export interface AnswerPolicy {
+  /** Who answers. */
+  readonly issuer: string
+  /** Whether an answer may leave out what kind of token it is about. */
+  readonly takesUntyped: boolean
+  readonly limits: Limits
+}
+
+const ACTIVE: ReadonlySet<string> = new Set(['active'])
+/** Claims by which a JWT and the answer about it show that they belong together. */
+const IDENTIFYING = ['jti', 'sub', 'iss'] as const
+
+/**
+ * What an answer (RFC 7662 2.2) says of a token: its claims, frozen, with `iss` and without `active`; or why it is refused. Whether
+ * the claims are good for this API is judged as for any token, and not here.
+ * @throws {AnswerError} where the answer cannot be believed: our trouble, never the caller's
+ */
+export function judgeAnswer(answer: JsonObject, token: string, policy: AnswerPolicy): JsonObject | AnswerRefusal {
+  const { active, iss } = answer
+  if (active === undefined) throw new AnswerError('the answer does not say whether the token is active')
+  // A text or a number is not the JSON value `true`, whatever it means to whoever wrote it: the issuer has not called the token active.
+  if (active !== true) return 'token_inactive'
+  if (iss !== undefined && iss !== policy.issuer) throw new AnswerError('the answer names another issuer')
+  const kind = tokenKindOf(answer)
+  if (kind === 'other' || (kind === 'unsaid' && !policy.takesUntyped)) return 'token_type_refused'
+  if (kind === 'bound' && !namesKey(answer)) throw new AnswerError('the answer calls the token bound, but names no key')
+  const claims = frozenWithout({ ...answer, iss: policy.issuer }, ACTIVE)
+  if (!isAbout(claims, token, policy.limits)) throw new AnswerError('the answer is about another token')
+  return claims
+}
+
+/** RFC 9449 6.2: without the key, a token of the type `DPoP` would pass for one that anybody may use. */
+function namesKey({ cnf }: JsonObject): boolean {
+  return isObject(cnf) && typeof cnf['jkt'] === 'string'
+}
+
+/** A token that is a JWT itself must say nothing else than the answer. Any other text shows nothing. */
+function isAbout(claims: JsonObject, token: string, limits: Limits): boolean {
+  const jwt = parseJwt(token, limits, new Map())
+  if (jwt === null) return true
+  const { unverifiedClaims } = jwt
+  return IDENTIFYING.every((name) => {
+    const here = claims[name]
+    const there = unverifiedClaims[name]
+    return here === undefined || there === undefined || here === there
+  })
+}

@@ -1,0 +1,346 @@
+/** For how long an answer is believed, and what is asked again when. */
+import { inspect } from 'node:util'
+import fc from 'fast-check'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import {
+  createIntrospectionServer,
+  held,
+  type IntrospectionServer,
+  knows,
+  says,
+  sends,
+} from '../../../test/support/introspection-server.js'
+import { KeptAnswers } from '../src/introspection/kept-answers.js'
+import { SteadyClock } from '../src/introspection/steady-clock.js'
+import { asking, clock, expectTrouble, GOOD, quiet, START, START_SECONDS } from './support/introspection-api.js'
+import { until } from './support/key-apis.js'
+
+let server: IntrospectionServer
+beforeAll(async () => {
+  server = await createIntrospectionServer()
+})
+beforeEach(() => {
+  clock.time = START
+  server.reset()
+  server.reply = says({ active: true, ...GOOD })
+})
+afterEach(() => quiet(server))
+afterAll(() => server.close())
+
+describe('an answer is believed', () => {
+  test.each([
+    [{}, 30],
+    [{ cacheSeconds: 1 }, 1],
+    [{ cacheSeconds: 300 }, 300],
+  ])('[Design-introspection-cache] for its time, and then asked for again: %j', async (options, seconds) => {
+    const api = asking(server, options, { random: () => 0 })
+    await api.outcome('a-token')
+    clock.time = START + seconds * 800 - 1
+    expect(await api.outcome('a-token')).toBe('ok')
+    expect(server.asked).toEqual(['a-token'])
+    clock.time = START + seconds * 1000
+    expect(api.introspector.known('a-token')).toBeUndefined()
+    expect(await api.outcome('a-token')).toBe('ok')
+    expect(server.asked).toEqual(['a-token', 'a-token'])
+  })
+
+  test('[Design-introspection-cache] counted from when the question was sent, not from when it was answered', async () => {
+    server.reply = (request, response, question) => {
+      clock.time += 20_000
+      says({ active: true, ...GOOD })(request, response, question)
+    }
+    const api = asking(server)
+    await api.outcome('a-token')
+    expect(api.introspector.known('a-token')).toBeDefined()
+    clock.time = START + 30_000
+    expect(api.introspector.known('a-token')).toBeUndefined()
+  })
+
+  test.each([1, 10, 29])('[RFC7662-4-exp] never beyond the expiry of the token, which comes after %d s', async (seconds) => {
+    server.reply = says({ active: true, ...GOOD, exp: START_SECONDS + seconds })
+    const api = asking(server)
+    await api.outcome('a-token')
+    clock.time = START + seconds * 1000 - 1
+    expect(api.introspector.known('a-token')).toBeDefined()
+    clock.time = START + seconds * 1000
+    expect(api.introspector.known('a-token')).toBeUndefined()
+    clock.time = START
+    expect(api.introspector.known('a-token')).toBeUndefined() // it was thrown away
+  })
+
+  test.each([START_SECONDS, START_SECONDS - 3, 'soon', null, [START_SECONDS + 60]])(
+    '[RFC7662-4-exp] not at all where its token has expired, or nobody can tell: %j',
+    async (exp) => {
+      server.reply = says({ active: true, ...GOOD, exp })
+      const api = asking(server)
+      expect((await api.claims('a-token'))['exp']).toEqual(exp) // whether it is good is judged with the other claims
+      expect(api.introspector.known('a-token')).toBeUndefined()
+    },
+  )
+
+  test('[Design-introspection-cache] only for this very token', async () => {
+    server.reply = knows({ [`${'x'.repeat(200)}a`]: GOOD })
+    const api = asking(server)
+    expect(await api.outcome(`${'x'.repeat(200)}a`)).toBe('ok')
+    expect(await api.outcome(`${'x'.repeat(200)}b`)).toBe('token_inactive')
+    expect(await api.outcome(`a${'x'.repeat(200)}`)).toBe('token_inactive')
+  })
+
+  test('[Design-introspection-cache] with cacheSeconds 0 each request asks', async () => {
+    const api = asking(server, { cacheSeconds: 0 })
+    for (let each = 0; each < 3; each++) expect(await api.outcome('a-token')).toBe('ok')
+    expect(server.asked).toHaveLength(3)
+    server.reply = says({ active: false })
+    expect(await api.outcome('a-token')).toBe('token_inactive')
+    server.reply = says({ active: true, ...GOOD })
+    expect(await api.outcome('a-token')).toBe('ok')
+  })
+})
+
+describe('a clock that is set back', () => {
+  test.each([1, 20_000, 86_400_000])('[Design-introspection-clock] by %d ms lets no answer live longer', async (back) => {
+    const api = asking(server)
+    await api.outcome('a-token')
+    clock.time = START + 20_000
+    expect(api.introspector.known('a-token')).toBeDefined()
+    clock.time -= back
+    expect(api.introspector.known('a-token')).toBeDefined()
+    clock.time += 9_999
+    expect(api.introspector.known('a-token')).toBeDefined()
+    clock.time += 1
+    expect(api.introspector.known('a-token')).toBeUndefined()
+  })
+
+  test('[Design-introspection-clock] steady time never goes back, and never loses what the clock went on', () => {
+    const steps = fc.array(fc.record({ on: fc.nat(10_000), jump: fc.integer({ min: -1_000_000, max: 1_000_000 }) }))
+    fc.assert(
+      fc.property(steps, (moves) => {
+        const steady = new SteadyClock()
+        let wall = START
+        let last = steady.at(wall)
+        for (const { on, jump } of moves) {
+          wall += jump
+          const jumped = steady.at(wall)
+          expect(jumped - last).toBe(Math.max(0, jump))
+          wall += on
+          last = steady.at(wall)
+          expect(last - jumped).toBe(on)
+        }
+      }),
+    )
+  })
+})
+
+describe('refusals', () => {
+  test.each([
+    [{}, 10],
+    [{ cacheSeconds: 300 }, 10],
+    [{ cacheSeconds: 3 }, 3],
+  ])('[Design-introspection-refusals] are remembered for a short time: %j', async (options, seconds) => {
+    server.reply = says({ active: false })
+    const api = asking(server, options)
+    expect(await api.outcome('a-token')).toBe('token_inactive')
+    server.reply = says({ active: true, ...GOOD })
+    clock.time = START + seconds * 1000 - 1
+    expect(await api.outcome('a-token')).toBe('token_inactive')
+    expect(server.asked).toHaveLength(1)
+    clock.time = START + seconds * 1000
+    expect(await api.outcome('a-token')).toBe('ok')
+  })
+
+  test('[Design-introspection-refusals] of another kind of token are too', async () => {
+    server.reply = says({ active: true, ...GOOD, token_use: 'refresh_token' })
+    const api = asking(server)
+    for (let each = 0; each < 3; each++) expect(await api.outcome('a-token')).toBe('token_type_refused')
+    expect(server.asked).toHaveLength(1)
+  })
+
+  test('[Design-introspection-flood] invented tokens, however many, take the place of no good one', async () => {
+    server.reply = knows({ good: GOOD })
+    const api = asking(server, { maxEntries: 2 })
+    expect(await api.outcome('good')).toBe('ok')
+    for (let each = 0; each < 20; each++) expect(await api.outcome(`invented-${each}`)).toBe('token_inactive')
+    expect(await api.outcome('good')).toBe('ok')
+    expect(server.asked.filter((token) => token === 'good')).toHaveLength(1)
+  })
+
+  test('[Design-introspection-flood] no more answers are kept than are allowed, of either sort', async () => {
+    const api = asking(server, { maxEntries: 2 })
+    for (const token of ['one', 'two', 'three']) await api.outcome(token)
+    expect(['one', 'two', 'three'].map((token) => api.introspector.known(token) !== undefined)).toEqual([false, true, true])
+    server.reply = says({ active: false })
+    for (const token of ['four', 'five', 'six', 'six', 'five', 'four']) expect(await api.outcome(token)).toBe('token_inactive')
+    expect(server.asked).toEqual(['one', 'two', 'three', 'four', 'five', 'six', 'four'])
+  })
+
+  test('[Design-introspection-flood] nor do answers take more memory than is allowed, however long they are', () => {
+    const kept = new KeptAnswers<string>(10_000)
+    const answer = { sentAt: 0, refreshAt: 0, expiresAt: 0, proof: null, jti: null }
+    for (let each = 0; each < 100; each++) kept.keep(`${each}`, { ...answer, answer: 'x', characters: 256 * 1024 })
+    const left = Array.from({ length: 100 }, (_, each) => kept.active(`${each}`)).filter((each) => each !== undefined)
+    expect(left.length * 256 * 1024 * 6).toBeLessThanOrEqual(64 * 1024 * 1024)
+    expect(left.length).toBeGreaterThan(10)
+    kept.keep('huge', { ...answer, answer: 'x', jti: 'id', characters: 64 * 1024 * 1024 })
+    expect([kept.active('huge'), kept.isTaken('id', 'other')]).toEqual([undefined, false])
+  })
+})
+
+describe('one question', () => {
+  test('[Design-introspection-single-flight] is asked for all who come meanwhile', async () => {
+    const holding = held(says({ active: true, ...GOOD }))
+    server.reply = holding.reply
+    const api = asking(server)
+    const outcomes = Array.from({ length: 500 }, () => api.outcome('a-token'))
+    await until(() => holding.waiting === 1)
+    holding.release()
+    expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['ok']))
+    expect(server.asked).toEqual(['a-token'])
+  })
+
+  test('[Design-introspection-single-flight] is asked for each of several tokens, and its failure is everybody’s', async () => {
+    const holding = held(sends('', null, 500))
+    server.reply = holding.reply
+    const api = asking(server)
+    const outcomes = ['one', 'two'].flatMap((token) => Array.from({ length: 50 }, () => api.outcome(token)))
+    await until(() => holding.waiting === 2)
+    holding.release()
+    expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['introspection_unavailable']))
+    expect([...server.asked].sort()).toEqual(['one', 'two'])
+  })
+
+  test.each([0, 1, 10])(
+    '[Design-introspection-single-flight] that was sent too long ago is no answer: one more is asked for all of them (%d s)',
+    async (cacheSeconds) => {
+      const holding = held(says({ active: true, ...GOOD }))
+      server.reply = holding.reply
+      const api = asking(server, { cacheSeconds })
+      const first = api.outcome('a-token')
+      await until(() => holding.waiting === 1)
+      clock.time += cacheSeconds * 1000
+      const later = [api.outcome('a-token'), api.outcome('a-token')]
+      server.reply = says({ active: false }) // it has been revoked since
+      holding.release()
+      expect(await first).toBe('ok')
+      expect(await Promise.all(later)).toEqual(['token_inactive', 'token_inactive'])
+      expect(server.asked).toHaveLength(2)
+    },
+  )
+
+  test('[Design-introspection-single-flight] also where the one before it failed', async () => {
+    const holding = held(sends('{}', 'text/html'))
+    server.reply = holding.reply
+    const api = asking(server, { cacheSeconds: 0 }, { limits: { retryAfterSeconds: 1 } })
+    const first = api.outcome('a-token')
+    await until(() => holding.waiting === 1)
+    const later = api.outcome('a-token')
+    server.reply = says({ active: true, ...GOOD })
+    holding.release()
+    expect(await first).toBe('introspection_unavailable')
+    expect(await later).toBe('ok')
+  })
+})
+
+describe('the refresh in the background', () => {
+  test.each([
+    [0, 24_000],
+    [0.5, 22_800],
+    [1, 21_600],
+  ])(
+    '[Design-introspection-refresh] begins after 80 percent of the time, up to a tenth earlier, and nobody waits (%d)',
+    async (random, after) => {
+      const api = asking(server, {}, { random: () => random })
+      await api.outcome('a-token')
+      const holding = held(says({ active: true, ...GOOD, scope: 'other' }))
+      server.reply = holding.reply
+      clock.time = START + after - 1
+      expect(api.introspector.known('a-token')?.claims['scope']).toBe('orders:read')
+      expect(server.asked).toHaveLength(1)
+      clock.time = START + after
+      for (let each = 0; each < 3; each++) expect(api.introspector.known('a-token')?.claims['scope']).toBe('orders:read')
+      await until(() => holding.waiting === 1)
+      holding.release()
+      await until(() => api.introspector.known('a-token')?.claims['scope'] === 'other')
+      expect(server.asked).toHaveLength(2)
+      expect(api.introspector.known('a-token')).toMatchObject({ askedAt: START + after, made: null })
+      server.reply = says({ active: true, ...GOOD })
+      clock.time = START + after + 29_999
+      expect(api.introspector.known('a-token')).toBeDefined()
+    },
+  )
+
+  test('[Design-introspection-refresh] that finds the token inactive ends it at once', async () => {
+    const api = asking(server)
+    await api.outcome('a-token')
+    server.reply = says({ active: false })
+    clock.time = START + 24_000
+    expect(await api.outcome('a-token')).toBe('ok')
+    await until(() => api.introspector.known('a-token') === undefined)
+    expect(await api.outcome('a-token')).toBe('token_inactive')
+    expect(server.asked).toHaveLength(2)
+  })
+
+  test('[Design-introspection-refresh] that finds another kind of token ends it at once', async () => {
+    const api = asking(server)
+    await api.outcome('a-token')
+    server.reply = says({ active: true, ...GOOD, token_use: 'refresh_token' })
+    clock.time = START + 24_000
+    expect(await api.outcome('a-token')).toBe('ok')
+    await until(() => api.introspector.known('a-token') === undefined)
+  })
+
+  test.each<[string, Parameters<typeof sends>]>([
+    ['an error', ['', null, 500]],
+    ['a refusal', ['', null, 400]],
+    ['no answer at all', ['<html>', 'text/html']],
+    ['a lie', ['{"active":"true"}']],
+  ])('[Design-introspection-refresh] that comes to %s changes nothing until the time is over', async (_what, reply) => {
+    const api = asking(server)
+    await api.outcome('a-token')
+    server.reply = sends(...reply)
+    clock.time = START + 24_000
+    expect(await api.outcome('a-token')).toBe('ok')
+    await quiet(server)
+    expect(await api.outcome('a-token')).toBe('ok')
+    clock.time = START + 28_999
+    expect(await api.outcome('a-token')).toBe('ok') // left alone for as long as a caller would be
+    expect(server.asked).toHaveLength(2)
+    clock.time = START + 29_999
+    expect(await api.outcome('a-token')).toBe('ok')
+    await quiet(server)
+    clock.time = START + 30_000
+    await expectTrouble(api, 'a-token')
+  })
+
+  test('[Design-introspection-refresh] is not begun once the server is closed', async () => {
+    const api = asking(server)
+    await api.outcome('a-token')
+    api.introspector.close()
+    clock.time = START + 24_000
+    expect(await api.outcome('a-token')).toBe('ok')
+    await quiet(server)
+    expect(server.asked).toHaveLength(1)
+  })
+})
+
+describe('asking about a token whose answer is known', () => {
+  test('[Design-introspection-cache] is answered at once, without a question', async () => {
+    const { introspector, ask } = asking(server)
+    const answer = await ask('a-token')
+    expect(introspector.ask('a-token')).toBe(answer)
+    expect(server.asked).toHaveLength(1)
+  })
+})
+
+test('[Design-introspection-secrecy] no token stands in anything that can be printed', async () => {
+  const token = 'a-token-that-nobody-may-see'
+  const holding = held(says({ active: true, ...GOOD }))
+  server.reply = holding.reply
+  const { introspector, ask } = asking(server)
+  const told = (value: unknown) => inspect(value, { depth: 9, showHidden: true }) + JSON.stringify(value)
+  const answer = ask(token)
+  await until(() => holding.waiting === 1)
+  expect(told(introspector)).not.toContain(token)
+  holding.release()
+  expect(told(await answer)).not.toContain(token)
+  expect(told(introspector)).not.toContain(token)
+})

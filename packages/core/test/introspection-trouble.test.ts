@@ -1,0 +1,314 @@
+/** An endpoint that is down, slow or full: never a token accepted, never the caller's fault, and no stampede. */
+import fc from 'fast-check'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import {
+  createIntrospectionServer,
+  held,
+  type IntrospectionServer,
+  knows,
+  type Reply,
+  says,
+  sends,
+} from '../../../test/support/introspection-server.js'
+import { EndpointTrouble } from '../src/introspection/endpoint-trouble.js'
+import { DEFAULT_LIMITS } from '../src/limits.js'
+import { type Asking, asking, clock, expectTrouble, GOOD, quiet, START } from './support/introspection-api.js'
+import { until } from './support/key-apis.js'
+import { cutOff, flood, hang, reset, trickle } from './support/key-server.js'
+
+let server: IntrospectionServer
+beforeAll(async () => {
+  server = await createIntrospectionServer()
+})
+beforeEach(() => {
+  clock.time = START
+  server.reset()
+  server.reply = says({ active: true, ...GOOD })
+})
+afterEach(() => quiet(server))
+afterAll(() => server.close())
+
+/** Pauses as long as they can be. */
+const LONGEST = { random: () => 1 }
+const SHORT = { limits: { fetchHeadersMilliseconds: 50, fetchTotalMilliseconds: 100 } }
+
+const retryAfter = async (api: Asking, token: string) => (await api.error(token)).headers['retry-after']
+const answers = (status: number, headers: Record<string, string> = {}): Reply => {
+  return (_request, response) => response.writeHead(status, headers).end()
+}
+/** A reply that looks like a good one but for how it comes. */
+const starts = (reply: Reply): Reply => {
+  return (request, response, question) => {
+    response.setHeader('content-type', 'application/json')
+    reply(request, response, question)
+  }
+}
+
+describe('trouble of any kind is ours', () => {
+  test.each<[string, Reply]>([
+    ['closes the connection', reset],
+    ['closes it in the middle of the answer', starts(cutOff)],
+    ['never answers', hang],
+    ['never comes to the end of its answer', starts(trickle)],
+    ['sends without end', starts(flood(4 * 1024 * 1024))],
+  ])('[Design-introspection-trouble] an endpoint that %s', async (_what, reply) => {
+    server.reply = reply
+    await expectTrouble(asking(server, {}, SHORT), 'a-token')
+  })
+
+  const STATUSES = [
+    201, 202, 204, 206, 300, 302, 304, 400, 401, 403, 404, 405, 408, 413, 415, 418, 422, 429, 500, 501, 502, 503, 504,
+  ]
+  test.each(STATUSES)(
+    '[Design-introspection-trouble] an endpoint that answers with %d, whatever else it says',
+    async (status) => {
+      const body = status === 204 || status === 304 ? undefined : JSON.stringify({ active: true, ...GOOD })
+      server.reply = (_request, response) => response.writeHead(status, { 'content-type': 'application/json' }).end(body)
+      await expectTrouble(asking(server), 'a-token', 'the endpoint did not answer with status 200')
+    },
+  )
+
+  test('[Design-introspection-trouble] an endpoint that is not there', async () => {
+    const gone = await createIntrospectionServer()
+    await gone.close()
+    await expectTrouble(asking(gone), 'a-token', 'the server could not be reached')
+  })
+
+  test('[Design-introspection-trouble] nothing is served beyond its time while the endpoint is away', async () => {
+    const api = asking(server, {}, LONGEST)
+    expect(await api.outcome('a-token')).toBe('ok')
+    server.reply = answers(503)
+    clock.time = START + 29_999
+    expect(await api.outcome('a-token')).toBe('ok')
+    await quiet(server)
+    clock.time = START + 30_000
+    await expectTrouble(api, 'a-token')
+    clock.time = START + 600_000
+    await expectTrouble(api, 'a-token')
+    server.reply = says({ active: true, ...GOOD })
+    clock.time = START + 700_000
+    expect(await api.outcome('a-token')).toBe('ok')
+  })
+})
+
+describe('pauses', () => {
+  test.each<[string, Reply]>([
+    ['cannot be reached', reset],
+    ['does not let us in', answers(401)],
+    ['does not let us ask', answers(403)],
+    ['has enough of us', answers(429)],
+    ['sends us elsewhere', answers(302)],
+  ])('[Design-introspection-back-off] an endpoint that %s is left alone at once', async (_what, reply) => {
+    server.reply = reply
+    const api = asking(server, {}, LONGEST)
+    await expectTrouble(api, 'one')
+    await expectTrouble(api, 'two')
+    expect(server.asked).toEqual(['one'])
+    clock.time = START + 1_000
+    server.reply = says({ active: true, ...GOOD })
+    expect(await api.outcome('two')).toBe('ok')
+  })
+
+  test.each<[string, Reply]>([
+    ['an error of the server', answers(500)],
+    ['an error of a gateway', answers(502)],
+    ['no JSON', sends('<html>')],
+    ['another media type', sends('{}', 'text/html')],
+    ['a lie', says({ active: 'true' })],
+    ["another issuer's word", says({ active: true, iss: 'https://other.example.test' })],
+    ['too much', sends(`"${'x'.repeat(DEFAULT_LIMITS.fetchBytes)}"`)],
+  ])('[Design-introspection-back-off] %s can be about one token: two of them in a row are not', async (_what, reply) => {
+    server.reply = reply
+    const api = asking(server, {}, LONGEST)
+    await expectTrouble(api, 'one')
+    await expectTrouble(api, 'one')
+    expect(server.asked).toEqual(['one'])
+    await expectTrouble(api, 'two')
+    await expectTrouble(api, 'three')
+    expect(server.asked).toEqual(['one', 'two'])
+    clock.time = START + 1_000
+    server.reply = says({ active: true, ...GOOD })
+    expect(await api.outcome('three')).toBe('ok')
+  })
+
+  test('[Design-introspection-odd-token] one odd token, however often it comes, stops no other', async () => {
+    const odd: Reply = (request, response, question) =>
+      (question.token.startsWith('odd') ? answers(500) : says({ active: true, ...GOOD }))(request, response, question)
+    server.reply = odd
+    const api = asking(server, {}, LONGEST)
+    for (let each = 0; each < 10; each++) {
+      await expectTrouble(api, `odd-${each}`)
+      expect(await api.outcome(`good-${each}`)).toBe('ok')
+    }
+  })
+
+  test.each([400, 404, 405, 408, 413, 414, 415, 422])(
+    '[Design-introspection-odd-token] an answer that says that the question was wrong is about that question alone: %d',
+    async (status) => {
+      server.reply = answers(status)
+      const api = asking(server, {}, LONGEST)
+      for (const token of ['one', 'two', 'three', 'one', 'two', 'three']) await expectTrouble(api, token)
+      expect(server.asked).toEqual(['one', 'two', 'three'])
+      server.reply = says({ active: true, ...GOOD })
+      expect(await api.outcome('four')).toBe('ok')
+      clock.time = START + 4_999
+      await expectTrouble(api, 'one')
+      clock.time = START + 5_000
+      expect(await api.outcome('one')).toBe('ok')
+    },
+  )
+
+  test('[Design-introspection-back-off] pauses double, up to a minute, and an answer ends them', async () => {
+    server.reply = reset
+    const api = asking(server, {}, LONGEST)
+    const waits = ['5', '5', '5', '8', '16', '32', '60', '60']
+    const pauses = [1, 2, 4, 8, 16, 32, 60, 60]
+    for (const [at, seconds] of pauses.entries()) {
+      expect(await retryAfter(api, `token-${at}`)).toBe(waits[at])
+      clock.time += seconds * 1000 - 1
+      const asked = server.asked.length
+      await expectTrouble(api, `early-${at}`)
+      expect(server.asked).toHaveLength(asked)
+      clock.time += 1
+    }
+    server.reply = says({ active: true, ...GOOD })
+    expect(await api.outcome('good')).toBe('ok')
+    server.reply = reset
+    await expectTrouble(api, 'again')
+    clock.time += 1_000
+    server.reply = says({ active: true, ...GOOD })
+    expect(await api.outcome('again')).toBe('ok')
+  })
+
+  test('[Design-introspection-back-off] questions that failed together count once', async () => {
+    const holding = held(reset)
+    server.reply = holding.reply
+    const api = asking(server, {}, LONGEST)
+    const outcomes = Array.from({ length: 50 }, (_, each) => api.outcome(`token-${each}`))
+    await until(() => holding.waiting === 50)
+    holding.release()
+    expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['introspection_unavailable']))
+    clock.time += 1_000
+    server.reply = says({ active: true, ...GOOD })
+    expect(await api.outcome('token-0')).toBe('ok')
+  })
+
+  test.each<[number, string, number]>([
+    [429, '7', 7],
+    [503, '7', 7],
+    [429, '3600', 60],
+    [429, new Date(START + 9_000).toUTCString(), 9],
+    [429, 'soon', 5],
+    [429, '-7', 5],
+    [429, '0', 5],
+    [429, new Date(START - 9_000).toUTCString(), 5],
+    [429, '9'.repeat(400), 5],
+    [500, '7', 5],
+  ])('[RFC9110-10.2.3-endpoint] %d with Retry-After: %s is heeded, within bounds', async (status, value, seconds) => {
+    server.reply = answers(status, { 'retry-after': value })
+    const api = asking(server) // no pauses of its own
+    expect(await retryAfter(api, 'one')).toBe(`${seconds}`)
+    server.reply = says({ active: true, ...GOOD })
+    const asked = seconds === 5 ? 'ok' : 'introspection_unavailable'
+    expect(await api.outcome('two')).toBe(asked)
+    clock.time = START + seconds * 1000
+    expect(await api.outcome('one')).toBe('ok')
+  })
+
+  test('[RFC9110-10.2.3-endpoint] a shorter one that was on its way does not shorten it', async () => {
+    const holding = held(answers(429, { 'retry-after': '6' }))
+    server.reply = holding.reply
+    const api = asking(server)
+    const slow = api.outcome('slow')
+    await until(() => holding.waiting === 1)
+    server.reply = answers(429, { 'retry-after': '20' })
+    await expectTrouble(api, 'one')
+    holding.release()
+    expect(await slow).toBe('introspection_unavailable')
+    expect(await retryAfter(api, 'two')).toBe('20')
+  })
+
+  test('[RFC9110-10.2.3-endpoint] an answer that was on its way does not end that pause', async () => {
+    const holding = held(says({ active: true, ...GOOD }))
+    server.reply = holding.reply
+    const api = asking(server)
+    const slow = api.outcome('slow')
+    await until(() => holding.waiting === 1)
+    server.reply = answers(429, { 'retry-after': '20' })
+    await expectTrouble(api, 'one')
+    holding.release()
+    expect(await slow).toBe('ok')
+    expect(await retryAfter(api, 'two')).toBe('20')
+  })
+
+  test('[Design-introspection-back-off] a clock that is set back makes no pause longer than any', async () => {
+    server.reply = reset
+    const api = asking(server, {}, LONGEST)
+    await expectTrouble(api, 'one')
+    clock.time = START - 86_400_000
+    expect(await retryAfter(api, 'two')).toBe('5')
+    clock.time += 1_000
+    server.reply = says({ active: true, ...GOOD })
+    expect(await api.outcome('two')).toBe('ok')
+  })
+
+  test('[Design-introspection-back-off] no sequence of events makes a pause longer than a minute', () => {
+    const about = fc.constantFrom('endpoint' as const, 'answer' as const, 'question' as const, 'none' as const)
+    const events = fc.array(fc.record({ about, on: fc.nat(120_000), pause: fc.nat(10 ** 9), back: fc.nat(20) }))
+    fc.assert(
+      fc.property(events, (all) => {
+        const trouble = new EndpointTrouble(DEFAULT_LIMITS, () => 1)
+        let now = START
+        for (const { about: subject, on, pause, back } of all) {
+          now += on
+          const question = Math.max(1, trouble.sends() - back)
+          if (subject === 'none') trouble.succeeded()
+          else trouble.failed(question, subject, now, pause)
+          expect(trouble.waitMilliseconds(now)).toBeLessThanOrEqual(60_000)
+          expect(trouble.waitMilliseconds(now + 60_000)).toBeLessThanOrEqual(0)
+        }
+      }),
+    )
+  })
+})
+
+describe('questions at a time', () => {
+  test('[Design-introspection-at-once] are bounded, and a quarter of them is for tokens that have been active', async () => {
+    const api = asking(server)
+    expect(await api.outcome('good')).toBe('ok')
+    const holding = held(knows({ good: GOOD }))
+    server.reply = holding.reply
+    clock.time = START + 30_000
+    const strangers = Array.from({ length: 96 }, (_, each) => api.outcome(`invented-${each}`))
+    await until(() => holding.waiting === 96)
+    await expectTrouble(api, 'one-too-many', 'too many questions are under way')
+    expect(await retryAfter(api, 'one-too-many')).toBe('5')
+    const good = api.outcome('good')
+    await until(() => holding.waiting === 97)
+    holding.release()
+    expect(await good).toBe('ok')
+    expect(new Set(await Promise.all(strangers))).toEqual(new Set(['token_inactive']))
+    server.reply = knows({ 'one-too-many': GOOD })
+    expect(await api.outcome('one-too-many')).toBe('ok')
+  })
+
+  test('[Design-introspection-at-once] are bounded for those tokens too, also in the background', async () => {
+    const api = asking(server)
+    const tokens = Array.from({ length: 140 }, (_, each) => `token-${each}`)
+    for (const token of tokens) await api.outcome(token)
+    const holding = held(says({ active: true, ...GOOD }))
+    server.reply = holding.reply
+    server.questions.length = 0
+    clock.time = START + 24_000
+    for (const token of tokens) expect(api.introspector.known(token)).toBeDefined()
+    await until(() => holding.waiting === 128)
+    clock.time = START + 30_000
+    await expectTrouble(api, 'token-139', 'too many questions are under way')
+    expect(server.questions).toHaveLength(128)
+    holding.release()
+    await quiet(server)
+    clock.time = START + 30_001
+    server.reply = says({ active: true, ...GOOD })
+    expect(await api.outcome('token-139')).toBe('ok')
+  })
+})

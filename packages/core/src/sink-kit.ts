@@ -1,4 +1,4 @@
-/** What packages of sinks and targets are made of: how options are read, and ids for events of their own. Applications use a sink, not this. */
+/** What packages of sinks, targets and shared sets are made of: how options are read, ids for events of their own, the copy of a set. Applications use those, not this. */
 export { uuidV7 } from './audit/event.js'
 export {
   booleanAt,
@@ -15,3 +15,6 @@ export {
 export { ConfigError } from './errors.js'
 export { isLoopback } from './loopback.js'
 export { parseUrl } from './parse-url.js'
+export { joinedEntry, type RevocationEntry } from './revocation/entry.js'
+export { MemoryRevocations } from './revocation/memory-revocations.js'
+export { RevocationError, type RevocationSet } from './revocation/revocation-set.js'

@@ -28,6 +28,10 @@ export interface TestContextOptions {
   readonly grantId?: string
   /** The rule that admitted a delegated call. Default `test`. */
   readonly rule?: string
+  /** What the rule's `when` told of a consent, of a delegated context. Default: nothing. */
+  readonly consent?: Partial<NonNullable<AuthContext['consent']>>
+  /** Authorization details (RFC 9396). Default: none. */
+  readonly authorizationDetails?: AuthContext['authorizationDetails']
   /** Claims to add to `iss` and `sub`, or to put in their place. */
   readonly claims?: Readonly<Record<string, JsonValue>>
   /** Claims with authority beside scopes, of a delegated context. */
@@ -57,6 +61,7 @@ export function testContext(options: TestContextOptions = {}): AuthContext {
     grantId: options.grantId ?? null,
     tenant,
     wouldRefuse: null,
+    authorizationDetails: (options.authorizationDetails ?? []).map(withoutPrototype),
     notices: [],
     token: {
       issuer,
@@ -71,15 +76,19 @@ export function testContext(options: TestContextOptions = {}): AuthContext {
     claims: withoutPrototype({ iss: issuer, sub: subject.id, ...options.claims }),
   }
   const [actor] = chain
-  if (kind === 'direct' || actor === undefined) return deepFreeze({ kind: 'direct', actor: null, rule: null, ...common })
+  if (kind === 'direct' || actor === undefined)
+    return deepFreeze({ kind: 'direct', actor: null, rule: null, consent: null, ...common })
   return deepFreeze({
     kind,
     actor,
     rule: options.rule ?? 'test',
+    consent: options.consent === undefined ? null : { ...NO_CONSENT, ...options.consent },
     unnarrowed: withoutPrototype(options.unnarrowed ?? {}),
     ...common,
   })
 }
+
+const NO_CONSENT = { consentId: null, expiresAt: null, ticket: null, reason: null } as const
 
 function party(given: TestParty, defaults: Partial<Party>): Party {
   const named = typeof given === 'string' ? { id: given } : given
@@ -95,6 +104,6 @@ function party(given: TestParty, defaults: Partial<Party>): Party {
   }
 }
 
-function withoutPrototype(members: Readonly<Record<string, JsonValue>>): Readonly<Record<string, JsonValue>> {
+function withoutPrototype<T extends object>(members: T): T {
   return Object.assign(Object.create(null), structuredClone(members)) // what is frozen later must not be the caller's
 }

@@ -14,7 +14,7 @@ export function testEvent(overrides: Partial<AuditEvent> = {}): AuditEvent {
   } as const
   const actor = { ...subject, id: 'support-1', issuer: null } as const
   return deepFreeze({
-    v: '1.0',
+    v: '1.1',
     id: uuidV7(),
     type: 'access.decision',
     time: '2026-09-21T13:33:20.000Z',
@@ -23,6 +23,7 @@ export function testEvent(overrides: Partial<AuditEvent> = {}): AuditEvent {
     decision: 'allow',
     reason: null,
     rule: 'support-looks',
+    consent: null,
     kind: 'impersonation',
     subject,
     actor,

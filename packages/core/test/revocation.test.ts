@@ -1,0 +1,699 @@
+/** Tokens that were ended before their time: `revocation`, `revoke()`, and who is asked about them. */
+import {
+  type AuthError,
+  memoryRevocations,
+  type ResourceServerOptions,
+  type Revocation,
+  type RevocationCheck,
+  type RevocationEntry,
+  RevocationError,
+  type RevocationQuery,
+  type RevocationSet,
+} from '@behalf/core'
+import { createSigningKey } from '@behalf/testing'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { deferred } from '../../../test/support/deferred.js'
+import { resolveOptions } from '../src/options.js'
+import { joinedEntry } from '../src/revocation/entry.js'
+import {
+  anyRule,
+  createWorld,
+  ISSUER,
+  JWKS,
+  NOW_SECONDS,
+  OTHER_ISSUER,
+  oauthIssuer,
+  tokenOf,
+  type World,
+} from './support/harness.js'
+
+const EVERY_BASIS = ['tokenId', 'grantId', 'sessionId', 'subject', 'actor', 'subjectAndActor'] as const
+const HOUR = 3600
+
+/** An issuer that says grants and sessions. */
+function sayingIssuer(issuer = ISSUER) {
+  return oauthIssuer({ issuer, claims: { grant: 'grant_id', session: 'sid' } })
+}
+
+function revocation(...checks: readonly Partial<RevocationCheck>[]) {
+  return {
+    maxTokenLifetimeSeconds: HOUR,
+    checks: checks.map((check) => ({ by: EVERY_BASIS, issuer: ISSUER, from: memoryRevocations(), ...check })),
+  }
+}
+
+/** A world whose tokens can be revoked in every way, by a set of this process. */
+function revocable(...checks: readonly Partial<RevocationCheck>[]): World {
+  return createWorld({
+    issuers: [sayingIssuer()],
+    delegation: [anyRule({ maxDepth: 8 })],
+    revocation: revocation(...(checks.length === 0 ? [{}] : checks)),
+  })
+}
+
+const CLAIMS = { jti: 'token-1', grant_id: 'grant-1', sid: 'session-1', act: { sub: 'actor-1', act: { sub: 'actor-2' } } }
+
+async function refusal(
+  world: World,
+  revoked: Revocation,
+  claims: Parameters<typeof tokenOf>[0] = CLAIMS,
+): Promise<string | null> {
+  const token = tokenOf(claims)
+  expect((await world.call(token)).code, 'accepted before').toBe(null)
+  await world.server.revoke(revoked)
+  return (await world.call(token)).code
+}
+
+describe('what is revoked', () => {
+  test.each<[string, Revocation]>([
+    ['the token', { issuer: ISSUER, tokenId: 'token-1' }],
+    ['its grant', { issuer: ISSUER, grantId: 'grant-1' }],
+    ['its session', { issuer: ISSUER, sessionId: 'session-1' }],
+    ['its subject', { issuer: ISSUER, subject: 'user-1' }],
+    ['its actor', { issuer: ISSUER, actor: 'actor-1' }],
+    ['an actor behind it', { issuer: ISSUER, actor: 'actor-2' }],
+    ['its actor for its subject', { issuer: ISSUER, subject: 'user-1', actor: 'actor-1' }],
+    ['an actor behind it, for its subject', { issuer: ISSUER, subject: 'user-1', actor: 'actor-2' }],
+  ])('[Design-revocation-bases] is refused on the next request, also out of the cache: %s', async (_name, revoked) => {
+    expect(await refusal(revocable(), revoked)).toBe('token_revoked')
+  })
+
+  test.each<[string, Revocation]>([
+    ['another token', { issuer: ISSUER, tokenId: 'token-2' }],
+    ['a token by the name of the grant', { issuer: ISSUER, tokenId: 'grant-1' }],
+    ['another grant', { issuer: ISSUER, grantId: 'grant-2' }],
+    ['a grant by the name of the session', { issuer: ISSUER, grantId: 'session-1' }],
+    ['another session', { issuer: ISSUER, sessionId: 'session-2' }],
+    ['another subject', { issuer: ISSUER, subject: 'user-2' }],
+    ['a subject by the name of the actor', { issuer: ISSUER, subject: 'actor-1' }],
+    ['another actor', { issuer: ISSUER, actor: 'actor-3' }],
+    ['an actor by the name of the subject', { issuer: ISSUER, actor: 'user-1' }],
+    ['the actor for another subject', { issuer: ISSUER, subject: 'user-2', actor: 'actor-1' }],
+    ['another actor for the subject', { issuer: ISSUER, subject: 'user-1', actor: 'actor-3' }],
+  ])('leaves everything else as it is: %s', async (_name, revoked) => {
+    expect(await refusal(revocable(), revoked)).toBe(null)
+  })
+
+  test('is revoked at its issuer alone', async () => {
+    const world = createWorld({
+      issuers: [sayingIssuer(), sayingIssuer(OTHER_ISSUER)],
+      revocation: revocation({ issuer: [ISSUER, OTHER_ISSUER] }),
+    })
+    await world.server.revoke({ issuer: OTHER_ISSUER, subject: 'user-1' })
+    expect((await world.call({})).code).toBe(null)
+    expect((await world.call({ iss: OTHER_ISSUER })).code).toBe('token_revoked')
+  })
+
+  test('is refused as the caller’s 401, with its challenge, and recorded with who called', async () => {
+    const world = revocable()
+    await world.server.revoke({ issuer: ISSUER, grantId: 'grant-1' })
+    const { error } = await world.call(CLAIMS)
+    expect([error?.status, error?.challenge]).toEqual([401, expect.stringContaining('error="invalid_token"')])
+    expect(world.sink.events).toMatchObject([
+      { stage: 'verify', decision: 'refuse', reason: 'token_revoked', subject: { id: 'user-1' }, actor: { id: 'actor-1' } },
+    ])
+  })
+
+  test('holds for verify() too', async () => {
+    const world = revocable()
+    const token = tokenOf(CLAIMS)
+    await world.server.verify(token)
+    await world.server.revoke({ issuer: ISSUER, tokenId: 'token-1' })
+    await expect(world.server.verify(token)).rejects.toMatchObject({ code: 'token_revoked' })
+  })
+
+  test('a direct call has no actor that could be revoked', async () => {
+    const { act: _, ...direct } = CLAIMS
+    expect(await refusal(revocable(), { issuer: ISSUER, actor: 'actor-1' }, direct)).toBe(null)
+    expect(await refusal(revocable(), { issuer: ISSUER, subject: 'user-1', actor: 'user-1' }, direct)).toBe(null)
+  })
+})
+
+describe('a token without `jti`', () => {
+  test('[Design-revocation-rewritten-signature] stays revoked when its ES256 signature is rewritten', async () => {
+    const key = createSigningKey('ES256', { kid: 'es-1' })
+    const world = createWorld({
+      issuers: [{ issuer: ISSUER, audience: 'https://api.example.test', jwks: { keys: [key.jwk] } }],
+      revocation: revocation({ by: 'tokenId' }),
+    })
+    const token = tokenOf({ jti: undefined }, {}, key)
+    const admitted = await world.call(token)
+    const twin = rewritten(token)
+    expect(twin).not.toBe(token)
+    expect([admitted.code, (await world.call(twin)).code]).toEqual([null, null]) // both signatures hold
+    await world.server.revoke({ issuer: ISSUER, tokenId: admitted.context().token.id })
+    expect([(await world.call(token)).code, (await world.call(twin)).code]).toEqual(['token_revoked', 'token_revoked'])
+  })
+})
+
+/** Order of P-256. */
+const N = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
+
+/** The same token with the other signature that holds for it: `s → n − s`. */
+function rewritten(token: string): string {
+  const [header, payload, signature = ''] = token.split('.')
+  const bytes = Buffer.from(signature, 'base64url')
+  const s = BigInt(`0x${bytes.subarray(32).toString('hex')}`)
+  const other = Buffer.from((N - s).toString(16).padStart(64, '0'), 'hex')
+  return `${header}.${payload}.${Buffer.concat([bytes.subarray(0, 32), other]).toString('base64url')}`
+}
+
+describe('a time', () => {
+  const TIMED: readonly Revocation[] = [
+    { issuer: ISSUER, sessionId: 'session-1' },
+    { issuer: ISSUER, subject: 'user-1' },
+    { issuer: ISSUER, actor: 'actor-1' },
+    { issuer: ISSUER, subject: 'user-1', actor: 'actor-1' },
+  ]
+
+  test.each(TIMED)('[Design-revocation-time] refuses what was issued at or before it, and nothing after: %j', async (revoked) => {
+    const world = revocable()
+    await world.server.revoke({ ...revoked, at: NOW_SECONDS - 10 } as Revocation)
+    for (const [iat, code] of [
+      [NOW_SECONDS - 11, 'token_revoked'],
+      [NOW_SECONDS - 10, 'token_revoked'],
+      [NOW_SECONDS - 9.9, null],
+      [NOW_SECONDS - 9, null],
+    ] as const) {
+      expect((await world.call({ ...CLAIMS, iat, jti: `token-${iat}` })).code, String(iat)).toBe(code)
+    }
+  })
+
+  test.each(TIMED)('is now and the clock tolerance where none is said: %j', async (revoked) => {
+    const world = revocable()
+    await world.server.revoke(revoked)
+    world.now += 60_000
+    expect((await world.call({ ...CLAIMS, iat: NOW_SECONDS + 5, jti: 'a' })).code).toBe('token_revoked')
+    expect((await world.call({ ...CLAIMS, iat: NOW_SECONDS + 6, jti: 'b' })).code).toBe(null)
+  })
+
+  test('of a later revocation widens an earlier one, and that of an earlier one narrows nothing', async () => {
+    const world = revocable()
+    await world.server.revoke({ issuer: ISSUER, subject: 'user-1', at: NOW_SECONDS - 10 })
+    await world.server.revoke({ issuer: ISSUER, subject: 'user-1', at: NOW_SECONDS - 20 })
+    expect((await world.call({ iat: NOW_SECONDS - 10, jti: 'a' })).code).toBe('token_revoked')
+    await world.server.revoke({ issuer: ISSUER, subject: 'user-1', at: NOW_SECONDS })
+    expect((await world.call({ iat: NOW_SECONDS - 5, jti: 'b' })).code).toBe('token_revoked')
+  })
+})
+
+test('a revocation up to a time ahead is kept for as long as what is issued until then', async () => {
+  const set = new HeldSet()
+  await revocable({ from: set }).server.revoke({ issuer: ISSUER, subject: 'user-1', at: NOW_SECONDS + 1000 })
+  const [entry] = [...set.entries.values()]
+  expect(entry?.keepUntil).toBe((NOW_SECONDS + 1000 + HOUR + 5) * 1000 + 1)
+})
+
+test('two revocations of one thing are kept as what both of them say', () => {
+  const entry = (issuedUntilSeconds: number | null, keepUntil: number) => ({ key: 'k', issuedUntilSeconds, keepUntil })
+  expect(joinedEntry(entry(1, 20), entry(2, 10))).toEqual(entry(2, 20))
+  expect(joinedEntry(entry(2, 10), entry(1, 20))).toEqual(entry(2, 20))
+  expect(joinedEntry(entry(null, 10), entry(1, 20))).toEqual(entry(null, 20))
+  expect(joinedEntry(entry(1, 10), entry(null, 20))).toEqual(entry(null, 20))
+})
+
+describe('the longest lifetime', () => {
+  test('[Design-revocation-lifetime] refuses tokens that live longer, or do not say since when', async () => {
+    const world = createWorld({
+      issuers: [{ issuer: ISSUER, audience: 'https://api.example.test', jwks: JWKS }],
+      revocation: revocation({ by: 'tokenId' }),
+    })
+    const living = async (iat: number | undefined, exp: number) => (await world.call({ iat, exp })).code
+    expect(await living(NOW_SECONDS, NOW_SECONDS + HOUR)).toBe(null)
+    expect(await living(NOW_SECONDS, NOW_SECONDS + HOUR + 1)).toBe('claim_invalid')
+    expect(await living(undefined, NOW_SECONDS + 60)).toBe('claim_missing')
+  })
+
+  test('is nothing to a function, which keeps what it likes', async () => {
+    const asked: unknown[] = []
+    const world = createWorld({
+      issuers: [{ issuer: ISSUER, audience: 'https://api.example.test', jwks: JWKS }],
+      revocation: { checks: [{ by: 'tokenId', issuer: ISSUER, from: ({ issuedAt }) => asked.push(issuedAt) < 0 }] },
+    })
+    expect((await world.call({ iat: undefined })).code).toBe(null)
+    expect((await world.call({ exp: NOW_SECONDS + 100 * HOUR })).code).toBe(null)
+    expect(asked).toEqual([null, NOW_SECONDS])
+  })
+
+  test('is asked of the issuers alone whose tokens can be revoked', async () => {
+    const world = createWorld({
+      issuers: [sayingIssuer(), sayingIssuer(OTHER_ISSUER)],
+      revocation: revocation({ by: 'tokenId' }),
+    })
+    expect((await world.call({ iss: OTHER_ISSUER, exp: NOW_SECONDS + 10 * HOUR })).code).toBe(null)
+  })
+
+  test.each([0, 5, 300])(
+    '[Design-revocation-kept] a revocation is kept for as long as any such token is accepted: tolerance %i',
+    async (tolerance) => {
+      const set = memoryRevocations({ maxEntries: 1, now: () => world.now })
+      const world = createWorld({
+        issuers: [sayingIssuer()],
+        clockToleranceSeconds: tolerance,
+        revocation: revocation({ from: set }),
+      })
+      // Issued by an issuer whose clock is ahead by all that is tolerated, and accepted for as long as any token can be.
+      const token = tokenOf({ iat: NOW_SECONDS + tolerance, exp: NOW_SECONDS + tolerance + HOUR })
+      await world.server.revoke({ issuer: ISSUER, tokenId: 'token-1' })
+      world.now = (NOW_SECONDS + tolerance + HOUR + tolerance) * 1000 - 1
+      await expect(world.server.revoke({ issuer: ISSUER, tokenId: 'another' })).rejects.toMatchObject({ code: 'full' })
+      expect((await world.call(token)).code).toBe('token_revoked')
+      world.now += 1
+      expect((await world.call(token)).code).toBe('token_expired')
+      world.now += 1
+      await world.server.revoke({ issuer: ISSUER, tokenId: 'another' }) // the first one has made room
+    },
+  )
+})
+
+describe('a full set', () => {
+  test('[Design-revocation-full] refuses a new revocation, says so, and keeps its word about those it has', async () => {
+    const world = revocable({ from: memoryRevocations({ maxEntries: 2, now: () => world.now }) })
+    await world.server.revoke({ issuer: ISSUER, tokenId: 'a' })
+    await world.server.revoke({ issuer: ISSUER, tokenId: 'b' })
+    const failure: unknown = await world.server.revoke({ issuer: ISSUER, tokenId: 'c' }).catch((error: unknown) => error)
+    expect(failure).toBeInstanceOf(RevocationError)
+    expect(failure).toMatchObject({ code: 'full', message: expect.stringContaining('nothing was revoked') })
+    const codes = await Promise.all(['a', 'b', 'c'].map(async (jti) => (await world.call({ jti })).code))
+    expect(codes).toEqual(['token_revoked', 'token_revoked', null])
+    await world.server.revoke({ issuer: ISSUER, tokenId: 'b' }) // is there already
+  })
+})
+
+/** A set in the test's hands. */
+class HeldSet implements RevocationSet {
+  readonly entries = new Map<string, RevocationEntry>()
+  version = 0
+  behindMilliseconds = 0
+  add: RevocationSet['add'] = (entry) => {
+    this.entries.set(entry.key, entry)
+    this.version++
+  }
+
+  find(key: string): RevocationEntry | undefined {
+    return this.entries.get(key)
+  }
+
+  wholeAt(now: number): number {
+    return now - this.behindMilliseconds
+  }
+}
+
+describe('a set that can be behind', () => {
+  test.each([
+    [undefined, 1000],
+    [30, 30_000],
+  ])('[Design-revocation-staleness] serves up to its bound, and then nobody: %s', async (staleSeconds, bound) => {
+    const set = new HeldSet()
+    const world = revocable({ from: set, ...(staleSeconds !== undefined && { staleSeconds }) })
+    for (const [behind, code] of [
+      [0, null],
+      [bound, null],
+      [bound + 1, 'revocation_unavailable'],
+      [Number.POSITIVE_INFINITY, 'revocation_unavailable'],
+      [Number.NaN, 'revocation_unavailable'],
+      [-1, 'revocation_unavailable'], // the clock was set back: how old that is nobody knows
+      [0, null],
+    ] as const) {
+      set.behindMilliseconds = behind
+      expect((await world.call({})).code, String(behind)).toBe(code)
+    }
+  })
+
+  test('is our trouble: 503 with Retry-After, and no challenge', async () => {
+    const set = new HeldSet()
+    set.behindMilliseconds = 60_000
+    const { error } = await revocable({ from: set }).call(CLAIMS)
+    expect([error?.status, error?.challenge, error?.headers['retry-after']]).toEqual([503, null, '5'])
+  })
+
+  test('is believed in what it says is revoked, however far behind', async () => {
+    const set = new HeldSet()
+    const world = revocable({ from: set })
+    await world.server.revoke({ issuer: ISSUER, subject: 'user-1' })
+    set.behindMilliseconds = 60_000
+    expect((await world.call({})).code).toBe('token_revoked')
+  })
+
+  test('leaves other issuers alone', async () => {
+    const set = new HeldSet()
+    set.behindMilliseconds = 60_000
+    const world = createWorld({ issuers: [sayingIssuer(), sayingIssuer(OTHER_ISSUER)], revocation: revocation({ from: set }) })
+    expect([(await world.call({})).code, (await world.call({ iss: OTHER_ISSUER })).code]).toEqual([
+      'revocation_unavailable',
+      null,
+    ])
+  })
+
+  test('is waited for by ready(), and its failure is our trouble', async () => {
+    const reading = deferred()
+    const set = Object.assign(new HeldSet(), { ready: () => reading.promise })
+    const world = revocable({ from: set })
+    const ready = world.server.ready().catch((error: AuthError) => error.code)
+    reading.reject(new Error('secret'))
+    expect(await ready).toBe('revocation_unavailable')
+  })
+
+  test('is closed with the server, once', async () => {
+    let closed = 0
+    const set = Object.assign(new HeldSet(), { close: async () => void closed++ })
+    const world = revocable({ from: set, by: 'tokenId' }, { from: set, by: 'grantId' })
+    await world.server.close()
+    expect(closed).toBe(1)
+  })
+})
+
+describe('several sets', () => {
+  test('have to be whole, all of them', async () => {
+    const [one, other] = [new HeldSet(), new HeldSet()]
+    const world = revocable({ from: one }, { from: other })
+    for (const [behind, code] of [
+      [[0, 0], null],
+      [[60_000, 0], 'revocation_unavailable'],
+      [[0, 60_000], 'revocation_unavailable'],
+    ] as const) {
+      ;[one.behindMilliseconds, other.behindMilliseconds] = behind
+      expect((await world.call({})).code).toBe(code)
+    }
+  })
+
+  test('are all told, and all asked', async () => {
+    const [one, other] = [new HeldSet(), new HeldSet()]
+    const world = revocable({ from: one, by: ['tokenId', 'grantId'] }, { from: other, by: 'tokenId' })
+    await world.server.revoke({ issuer: ISSUER, tokenId: 'token-1' })
+    expect([one.entries.size, other.entries.size]).toEqual([1, 1])
+    one.entries.clear()
+    one.version++
+    expect((await world.call({})).code).toBe('token_revoked')
+    await world.server.revoke({ issuer: ISSUER, grantId: 'grant-1' })
+    expect([one.entries.size, other.entries.size]).toEqual([1, 1])
+  })
+
+  test('a set that fails fails the whole, after the others were told', async () => {
+    const good = new HeldSet()
+    const bad = new HeldSet()
+    bad.add = () => Promise.reject(new RevocationError('unavailable'))
+    const world = revocable({ from: bad }, { from: good })
+    await expect(world.server.revoke({ issuer: ISSUER, tokenId: 'token-1' })).rejects.toMatchObject({ code: 'unavailable' })
+    expect((await world.call({})).code).toBe('token_revoked')
+  })
+
+  test('a revocation is acknowledged only when every set has it', async () => {
+    const slow = new HeldSet()
+    const added = deferred()
+    slow.add = () => added.promise
+    const world = revocable({ from: slow }, { from: new HeldSet() })
+    let acknowledged = false
+    const revoking = world.server.revoke({ issuer: ISSUER, tokenId: 'token-1' }).then(() => {
+      acknowledged = true
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(acknowledged).toBe(false)
+    added.resolve()
+    await revoking
+    expect(acknowledged).toBe(true)
+  })
+})
+
+describe('a function', () => {
+  test('[Design-revocation-function] is asked on every request, with what names the token on that basis', async () => {
+    const asked: RevocationQuery[] = []
+    const world = revocable({ from: (query) => asked.push(query) < 0 })
+    await world.call(CLAIMS)
+    const first = [...asked]
+    await world.call(CLAIMS)
+    expect(asked).toEqual([...first, ...first])
+    const common = { issuer: ISSUER, issuedAt: NOW_SECONDS }
+    expect(first).toEqual([
+      { by: 'tokenId', tokenId: 'token-1', ...common },
+      { by: 'grantId', grantId: 'grant-1', ...common },
+      { by: 'sessionId', sessionId: 'session-1', ...common },
+      { by: 'subject', subject: 'user-1', ...common },
+      { by: 'actor', actor: 'actor-1', ...common },
+      { by: 'actor', actor: 'actor-2', ...common },
+      { by: 'subjectAndActor', subject: 'user-1', actor: 'actor-1', ...common },
+      { by: 'subjectAndActor', subject: 'user-1', actor: 'actor-2', ...common },
+    ])
+  })
+
+  const ANSWERS: readonly (readonly [string, () => unknown, string | null])[] = [
+    ['false', () => false, null],
+    ['false later', async () => false, null],
+    ['true', () => true, 'token_revoked'],
+    ['true later', async () => true, 'token_revoked'],
+    ['nothing', () => undefined, 'revocation_unavailable'],
+    ['null', () => null, 'revocation_unavailable'],
+    ['0', () => 0, 'revocation_unavailable'],
+    ['a text', () => 'false', 'revocation_unavailable'],
+    ['nothing later', async () => undefined, 'revocation_unavailable'],
+    ['an error', () => raise(), 'revocation_unavailable'],
+    ['an error later', async () => raise(), 'revocation_unavailable'],
+    // biome-ignore lint/suspicious/noThenProperty: a promise of another library
+    ['a promise of another library', () => ({ then: (yes: (v: boolean) => void) => yes(false) }), null],
+  ]
+
+  test.each(ANSWERS)('lets a call go on only by the word false: %s', async (_name, answer, code) => {
+    expect((await revocable({ by: 'tokenId', from: answer as () => boolean }).call({})).code).toBe(code)
+  })
+
+  test('that is late is our trouble', async () => {
+    const world = createWorld({
+      issuers: [sayingIssuer()],
+      limits: { hookMilliseconds: 1 },
+      revocation: revocation({ by: 'tokenId', from: () => new Promise(() => {}) }),
+    })
+    expect((await world.call({})).code).toBe('revocation_unavailable')
+  })
+
+  test('that fails for one of several actors does not take the process along', async () => {
+    const world = revocable({
+      by: 'actor',
+      from: ({ actor }) => (actor === 'actor-1' ? Promise.reject(new Error('later')) : raise()),
+    })
+    expect((await world.call(CLAIMS)).code).toBe('revocation_unavailable')
+  })
+
+  test('its "not revoked" serves again for as long as was said, and no other answer does', async () => {
+    let answer: boolean | undefined = false
+    let asked = 0
+    const world = revocable({
+      by: 'tokenId',
+      staleSeconds: 10,
+      from: () => {
+        asked++
+        return answer as boolean
+      },
+    })
+    const call = async () => (await world.call({ iat: NOW_SECONDS - 60 })).code
+    expect([await call(), await call(), asked]).toEqual([null, null, 1])
+    answer = undefined
+    world.now += 9_999
+    expect([await call(), asked]).toEqual([null, 1])
+    world.now += 1
+    expect([await call(), await call(), asked]).toEqual(['revocation_unavailable', 'revocation_unavailable', 3])
+    answer = false
+    expect([await call(), await call(), asked]).toEqual([null, null, 4])
+    world.now -= 60_000 // how old the answer is nobody knows any more
+    expect([await call(), asked]).toEqual([null, 5])
+    expect((await world.call({ iat: NOW_SECONDS - 60, jti: 'another' })).code).toBe(null)
+    expect(asked).toBe(6)
+  })
+
+  test('does not make revoke() believe that something was ended', async () => {
+    const world = revocable({ from: () => false })
+    await expect(world.server.revoke({ issuer: ISSUER, tokenId: 'a' })).rejects.toMatchObject({ code: 'config_invalid' })
+  })
+})
+
+function raise(): never {
+  throw new Error('a failure of the application')
+}
+
+describe('the pipeline', () => {
+  test('[Design-revocation-no-step] has no such step where nothing can be revoked', () => {
+    const notEnded = (options: Partial<ResourceServerOptions> = {}) =>
+      resolveOptions({ issuers: [oauthIssuer()], ...options }).notEnded
+    expect(notEnded()).toEqual({ steps: [], judge: null })
+    const everything = { issuers: [oauthIssuer({ statusList: true })], revocation: revocation({ by: 'tokenId' }) }
+    expect(notEnded(everything).steps).toEqual(['revocation', 'status'])
+    expect(notEnded({ revocation: everything.revocation }).steps).toEqual(['revocation'])
+    expect(notEnded({ issuers: everything.issuers }).steps).toEqual(['status'])
+    expect(notEnded({ issuers: () => null })).toEqual({ steps: [], judge: null })
+  })
+
+  test('a set is looked into once, and again only after it has changed', async () => {
+    let looked = 0
+    const set = new HeldSet()
+    const find = set.find.bind(set)
+    set.find = (key) => {
+      looked++
+      return find(key)
+    }
+    const world = revocable({ from: set, by: ['tokenId', 'subject'] })
+    const token = tokenOf({})
+    for (let i = 0; i < 5; i++) await world.call(token)
+    expect(looked).toBe(2)
+    await world.server.revoke({ issuer: ISSUER, tokenId: 'another' })
+    for (let i = 0; i < 5; i++) expect((await world.call(token)).code).toBe(null)
+    expect(looked).toBe(4)
+  })
+
+  test('a malformed session refuses the token: it could be one that was ended', async () => {
+    const world = revocable()
+    for (const sid of [1, '', null, ['session-1'], 'a\nb'] as const) {
+      expect((await world.call({ ...CLAIMS, sid: sid as string })).code).toBe('claim_invalid')
+    }
+  })
+
+  test('refuses exactly what a model of it refuses', async () => {
+    const name = fc.constantFrom('a', 'b', 'c')
+    const time = fc.integer({ min: NOW_SECONDS - 5, max: NOW_SECONDS })
+    const revoked = fc.oneof(
+      fc.record({ tokenId: name }),
+      fc.record({ grantId: name }),
+      fc.record({ sessionId: name, at: time }),
+      fc.record({ subject: name, at: time }),
+      fc.record({ actor: name, at: time }),
+      fc.record({ subject: name, actor: name, at: time }),
+    )
+    const token = fc.record({
+      jti: name,
+      grant_id: name,
+      sid: name,
+      sub: name,
+      iat: time,
+      actors: fc.array(name, { maxLength: 3 }),
+    })
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(revoked, { maxLength: 4 }),
+        fc.array(token, { minLength: 1, maxLength: 4 }),
+        async (list, tokens) => {
+          const world = revocable()
+          // Every token is remembered before, and asked for once more between the revocations.
+          const made = tokens.map(({ actors, ...claims }) => ({
+            claims,
+            actors,
+            text: tokenOf({
+              ...claims,
+              act: actors.reduceRight<object | undefined>((act, sub) => ({ sub, ...(act && { act }) }), undefined) as never,
+            }),
+          }))
+          for (const { text } of made) expect((await world.call(text)).code).toBe(null)
+          for (const [index, each] of list.entries()) {
+            await world.server.revoke({ issuer: ISSUER, ...each } as Revocation)
+            for (const { text, claims, actors } of made) {
+              const expected = list.slice(0, index + 1).some((entry) => revokes(entry, claims, actors))
+              expect((await world.call(text)).code).toBe(expected ? 'token_revoked' : null)
+            }
+          }
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+})
+
+interface ModelEntry {
+  readonly tokenId?: string
+  readonly grantId?: string
+  readonly sessionId?: string
+  readonly subject?: string
+  readonly actor?: string
+  readonly at?: number
+}
+
+/** What is promised, in the plainest words. */
+function revokes(
+  entry: ModelEntry,
+  token: { readonly jti: string; readonly grant_id: string; readonly sid: string; readonly sub: string; readonly iat: number },
+  actors: readonly string[],
+): boolean {
+  if (entry.at !== undefined && token.iat > entry.at) return false
+  return (
+    (entry.tokenId ?? token.jti) === token.jti &&
+    (entry.grantId ?? token.grant_id) === token.grant_id &&
+    (entry.sessionId ?? token.sid) === token.sid &&
+    (entry.subject ?? token.sub) === token.sub &&
+    (entry.actor === undefined || actors.includes(entry.actor))
+  )
+}
+
+describe('mistakes', () => {
+  const options = (checks: unknown, more: object = {}) => ({
+    issuers: [sayingIssuer()],
+    revocation: { maxTokenLifetimeSeconds: HOUR, checks, ...more } as never,
+  })
+  const CHECK = { by: 'tokenId', issuer: ISSUER, from: memoryRevocations() }
+
+  test.each<[string, object, string]>([
+    ['no checks', options([]), 'revocation.checks'],
+    ['no lifetime', { issuers: [sayingIssuer()], revocation: { checks: [CHECK] } }, 'maxTokenLifetimeSeconds'],
+    ['a lifetime of nothing', options([CHECK], { maxTokenLifetimeSeconds: 0 }), 'maxTokenLifetimeSeconds'],
+    ['another member', options([CHECK], { store: 1 }), '"store"'],
+    ['an unknown basis', options([{ ...CHECK, by: 'jti' }]), 'revocation.checks[0].by'],
+    ['no basis', options([{ ...CHECK, by: [] }]), 'revocation.checks[0].by'],
+    ['an unknown issuer', options([{ ...CHECK, issuer: 'https://nobody.example' }]), 'not configured'],
+    ['nobody to ask', options([{ ...CHECK, from: {} }]), 'revocation.checks[0].from'],
+    ['null to ask', options([{ ...CHECK, from: null }]), 'revocation.checks[0].from'],
+    ['a set that is always behind', options([{ ...CHECK, staleSeconds: 0 }]), 'staleSeconds'],
+    ['staleness in words', options([{ ...CHECK, staleSeconds: '1' }]), 'staleSeconds'],
+    [
+      'a session that no claim says',
+      { issuers: [oauthIssuer()], revocation: { maxTokenLifetimeSeconds: HOUR, checks: [{ ...CHECK, by: 'sessionId' }] } },
+      'claims.session',
+    ],
+    [
+      'a grant that no claim says, at any issuer',
+      {
+        issuers: [oauthIssuer()],
+        revocation: { maxTokenLifetimeSeconds: HOUR, checks: [{ ...CHECK, by: 'grantId', issuer: 'any' }] },
+      },
+      'claims.grant',
+    ],
+  ])('in the options name the option and the mend: %s', (_name, given, named) => {
+    expect(() => createWorld(given)).toThrow(
+      expect.objectContaining({ name: 'ConfigError', message: expect.stringContaining(named) }),
+    )
+  })
+
+  test.each<[string, object, string]>([
+    ['nothing', {}, 'revoke().issuer'],
+    ['nobody', { issuer: ISSUER }, 'needs one of'],
+    ['two things', { issuer: ISSUER, tokenId: 'a', grantId: 'b' }, 'needs one of'],
+    ['a text of nothing', { issuer: ISSUER, tokenId: '' }, 'revoke().tokenId'],
+    ['what was not found', { issuer: ISSUER, tokenId: undefined }, 'revoke().tokenId is undefined'],
+    ['a subject, its actor undefined', { issuer: ISSUER, subject: 'a', actor: undefined }, 'revoke().actor is undefined'],
+    ['a time for a token', { issuer: ISSUER, tokenId: 'a', at: 1 }, 'revoke().at'],
+    ['a time in milliseconds', { issuer: ISSUER, subject: 'a', at: NOW_SECONDS * 1000 }, 'seconds'],
+    ['no time', { issuer: ISSUER, subject: 'a', at: Number.NaN }, 'seconds'],
+    ['a date', { issuer: ISSUER, subject: 'a', at: new Date() }, 'seconds'],
+    ['an issuer that is not asked about', { issuer: OTHER_ISSUER, subject: 'a' }, 'would end nothing'],
+    ['a word too many', { issuer: ISSUER, subject: 'a', reason: 'b' }, '"reason"'],
+  ])('in revoke() end nothing, and say so: %s', async (_name, given, named) => {
+    const failure: unknown = await revocable()
+      .server.revoke(given as Revocation)
+      .catch((error: unknown) => error)
+    expect(failure).toMatchObject({ name: 'ConfigError', message: expect.stringContaining(named) })
+  })
+
+  test('a basis that nothing is asked by ends nothing, and says so', async () => {
+    const world = revocable({ by: 'tokenId' })
+    await expect(world.server.revoke({ issuer: ISSUER, grantId: 'a' })).rejects.toThrow('would end nothing')
+  })
+
+  test('revoke() without the option names it', async () => {
+    await expect(createWorld().server.revoke({ issuer: ISSUER, tokenId: 'a' })).rejects.toThrow('needs the option revocation')
+  })
+})
+
+describe('issuers as a function', () => {
+  test('are all meant by the word any', async () => {
+    const world = createWorld({
+      issuers: (iss) => (iss === ISSUER ? sayingIssuer() : null),
+      revocation: revocation({ issuer: 'any' }),
+    })
+    expect(await refusal(world, { issuer: ISSUER, grantId: 'grant-1' }, { grant_id: 'grant-1' })).toBe('token_revoked')
+  })
+})

@@ -2,12 +2,17 @@ import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { createClient } from '@redis/client'
 import type { ConnectionSettings, RedisTlsOptions } from './connection-options.js'
-import { RedisReplayError } from './redis-replay-error.js'
+import { RedisFailure } from './redis-failure.js'
 
 /** One connection to a primary that keeps what it is told. Lost once, it is lost. */
 export interface Connection {
   /** Sends a command, once. Rejects with the client's error, also at once where the connection is lost. */
   send(command: readonly string[]): Promise<unknown>
+  /**
+   * Hears whatever is published on a channel, from when it resolves, in the order of the server: what was published before a command
+   * ran is heard before its answer comes. From then on, `PING` is the only command that can be sent. `hear` must not throw.
+   */
+  subscribe(channel: string, hear: (message: string) => void): Promise<void>
   /** Ends it at once; what waits is rejected. */
   close(): void
 }
@@ -16,7 +21,7 @@ export interface Connection {
  * Connects, and makes sure that the server is a primary that drops nothing.
  * @param closing ends it while it is being opened
  * @param lost called when the connection is lost, by whichever side; once, and only where it was open
- * @throws the client's error, or a {@link RedisReplayError}
+ * @throws the client's error, or a {@link RedisFailure}
  */
 export async function openConnection(settings: ConnectionSettings, closing: AbortSignal, lost: () => void): Promise<Connection> {
   const client = createClient(await clientOptions(settings))
@@ -44,7 +49,16 @@ export async function openConnection(settings: ConnectionSettings, closing: Abor
     throw error
   }
   state = 'open'
-  return { send: watched((command) => client.sendCommand(command), settings.answerTimeoutMilliseconds, close), close }
+  const watch = watcher(settings.answerTimeoutMilliseconds, close)
+  return {
+    send: (command) => watch(async () => client.sendCommand(command)),
+    subscribe: (channel, hear) =>
+      watch(async () => {
+        if (state !== 'open') throw new RedisFailure('unanswered') // the client would keep it, for ever
+        await client.subscribe(channel, hear)
+      }),
+    close,
+  }
 }
 
 async function clientOptions({ host, port, database, credentials, tls, connectTimeoutMilliseconds }: ConnectionSettings) {
@@ -68,31 +82,31 @@ async function securityOf(host: string, tls: RedisTlsOptions) {
   return { tls: true as const, rejectUnauthorized: true, ...named, ...(await certificatesOf(tls)) }
 }
 
-/** @throws {RedisReplayError} where a file cannot be read */
+/** @throws {RedisFailure} where a file cannot be read */
 async function certificatesOf({ caFile, certFile, keyFile }: RedisTlsOptions) {
   const read = async (name: string, path: string | undefined) => (path === undefined ? {} : { [name]: await readFile(path) })
   try {
     const [ca, cert, key] = await Promise.all([read('ca', caFile), read('cert', certFile), read('key', keyFile)])
     return { ...ca, ...cert, ...key }
   } catch {
-    throw new RedisReplayError('tls_failed')
+    throw new RedisFailure('tls_failed')
   }
 }
 
-/** What `INFO` says about eviction and role. @throws {RedisReplayError} where it is not what it must be */
+/** What `INFO` says about eviction and role. @throws {RedisFailure} where it is not what it must be */
 function assertKeeps(memory: unknown, replication: unknown): void {
   const policy = /^maxmemory_policy:(\S+)/m.exec(String(memory))?.[1]
   const role = /^role:(\S+)/m.exec(String(replication))?.[1]
-  if (policy === undefined || role === undefined) throw new RedisReplayError('refused')
-  if (role !== 'master') throw new RedisReplayError('replica')
-  if (policy !== 'noeviction') throw new RedisReplayError('eviction')
+  if (policy === undefined || role === undefined) throw new RedisFailure('refused')
+  if (role !== 'master') throw new RedisFailure('replica')
+  if (policy !== 'noeviction') throw new RedisFailure('eviction')
 }
 
 /** What a task comes to, unless time is up or the signal is there first. Whatever comes after that is ignored. */
 async function inTime<T>(task: Promise<T>, milliseconds: number, signal: AbortSignal): Promise<T> {
   let giveUp = () => {}
   const late = new Promise<never>((_, reject) => {
-    giveUp = () => reject(new RedisReplayError('unreachable'))
+    giveUp = () => reject(new RedisFailure('unreachable'))
   })
   const timer = setTimeout(giveUp, milliseconds).unref()
   signal.addEventListener('abort', giveUp)
@@ -106,13 +120,13 @@ async function inTime<T>(task: Promise<T>, milliseconds: number, signal: AbortSi
 }
 
 /** Calls `silent` where a command waits, and no answer to any of them has come for so long. */
-function watched(send: Connection['send'], milliseconds: number, silent: () => void): Connection['send'] {
+function watcher(milliseconds: number, silent: () => void): <T>(ask: () => Promise<T>) => Promise<T> {
   let waiting = 0
   let timer: NodeJS.Timeout | undefined
-  return async (command) => {
+  return async (ask) => {
     if (waiting++ === 0) timer = setTimeout(silent, milliseconds).unref()
     try {
-      return await send(command)
+      return await ask()
     } finally {
       if (--waiting === 0) clearTimeout(timer)
       else timer?.refresh()

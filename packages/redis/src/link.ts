@@ -1,12 +1,12 @@
 import { type Connection, openConnection } from './connection.js'
 import type { ConnectionSettings } from './connection-options.js'
-import { RedisReplayError, type RedisReplayErrorCode, replayError } from './redis-replay-error.js'
+import { failureCode, RedisFailure, type RedisFailureCode } from './redis-failure.js'
 
 /** A connection that is opened anew whenever it is lost. */
 export interface Link {
-  /** The open connection. @throws {RedisReplayError} why there is none */
+  /** The open connection. @throws {RedisFailure} why there is none */
   connection(): Connection
-  /** The open connection, or the one that is being opened. Rejects with a {@link RedisReplayError} where there is neither, or that fails. */
+  /** The open connection, or the one that is being opened. Rejects with a {@link RedisFailure} where there is neither, or that fails. */
   opened(): Promise<Connection>
   /** Ends it for good. */
   close(): void
@@ -18,11 +18,11 @@ const BACK_OFF_FIRST_MILLISECONDS = 50
 const BACK_OFF_MOST_MILLISECONDS = 2_000
 
 /** @param failed is told of every attempt that fails */
-export function keepConnected(settings: ConnectionSettings, failed: (code: RedisReplayErrorCode) => void): Link {
+export function keepConnected(settings: ConnectionSettings, failed: (code: RedisFailureCode) => void): Link {
   const closing = new AbortController()
   let current: Connection | null = null
   let opening: Promise<Connection> | null = null
-  let reason: RedisReplayErrorCode = 'unreachable'
+  let reason: RedisFailureCode = 'unreachable'
   let failures = 0
   let timer: NodeJS.Timeout | undefined
 
@@ -35,7 +35,7 @@ export function keepConnected(settings: ConnectionSettings, failed: (code: Redis
     opening = null
     if (closing.signal.aborted) {
       connection.close()
-      throw new RedisReplayError('closed')
+      throw new RedisFailure('closed')
     }
     failures = 0
     current = connection
@@ -44,7 +44,7 @@ export function keepConnected(settings: ConnectionSettings, failed: (code: Redis
 
   function missed(error: unknown): never {
     opening = null
-    const failure = closing.signal.aborted ? new RedisReplayError('closed') : replayError(error, 'unreachable')
+    const failure = new RedisFailure(closing.signal.aborted ? 'closed' : failureCode(error, 'unreachable'))
     reason = failure.code
     if (reason !== 'closed') {
       connectLater()
@@ -69,11 +69,11 @@ export function keepConnected(settings: ConnectionSettings, failed: (code: Redis
   connect()
   return {
     connection() {
-      if (current === null) throw new RedisReplayError(reason)
+      if (current === null) throw new RedisFailure(reason)
       return current
     },
     async opened() {
-      return current ?? opening ?? Promise.reject(new RedisReplayError(reason))
+      return current ?? opening ?? Promise.reject(new RedisFailure(reason))
     },
     close() {
       reason = 'closed'

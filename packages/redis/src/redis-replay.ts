@@ -1,10 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { ReplayMemory } from '@behalf/core'
-import { ConfigError, functionAt, integerAt, membersOf, optional, stringAt } from '@behalf/core/sink-kit'
+import { functionAt, integerAt, membersOf, optional } from '@behalf/core/sink-kit'
 import type { Connection } from './connection.js'
 import { CONNECTION_MEMBERS, connectionSettings, type RedisConnectionOptions } from './connection-options.js'
+import { evictionWarning } from './eviction-warning.js'
+import { keepingProcess } from './keep-process.js'
+import { keyPrefixOf } from './key-prefix.js'
 import { keepConnected } from './link.js'
-import { RedisReplayError, type RedisReplayErrorCode, replayError } from './redis-replay-error.js'
+import { RedisReplayError, replayError } from './redis-replay-error.js'
 import { keysOf, rememberedSince, useOnce } from './use-script.js'
 
 /** Options of {@link redisReplay}. */
@@ -33,7 +36,6 @@ export interface RedisReplay extends ReplayMemory {
 
 const WHERE = 'redisReplay()'
 const MEMBERS = [...CONNECTION_MEMBERS, 'keyPrefix', 'toleranceSeconds', 'maxPending', 'now']
-const DEFAULT_PREFIX = 'behalf'
 const DEFAULT_TOLERANCE_SECONDS = 5
 const MOST_TOLERANCE_SECONDS = 300
 const DEFAULT_MAX_PENDING = 10_000
@@ -53,7 +55,7 @@ const ASK_AGAIN_MILLISECONDS = 1_000
 export function redisReplay(options: RedisReplayOptions): RedisReplay {
   const members = membersOf(options, WHERE, MEMBERS)
   const settings = connectionSettings(members, WHERE)
-  const keys = keysOf(optional(members, 'keyPrefix', WHERE, prefixAt, DEFAULT_PREFIX))
+  const keys = keysOf(keyPrefixOf(members, WHERE))
   const toleranceSeconds = optional(
     members,
     'toleranceSeconds',
@@ -63,21 +65,22 @@ export function redisReplay(options: RedisReplayOptions): RedisReplay {
   )
   const maxPending = optional(members, 'maxPending', WHERE, (value, at) => integerAt(value, at, 1), DEFAULT_MAX_PENDING)
   const now = optional(members, 'now', WHERE, functionAt<() => number>, Date.now)
-  const link = keepConnected(settings, evictionWarning())
+  const link = keepConnected(settings, evictionWarning(EVICTION, 'BEHALF_REPLAY_EVICTION'))
   let pending = 0
   let gettingReady: Promise<void> | null = null
   let closed = false
 
   /** Whatever goes wrong, in our own words; a replica is left for whoever is the primary by now. */
-  function failure(error: unknown, connection: Connection): RedisReplayError {
-    const told = replayError(error, 'unanswered')
-    if (told.code === 'replica') connection.close()
+  function failure(error: unknown, connection?: Connection): RedisReplayError {
+    const told = replayError(error)
+    if (told.code === 'replica') connection?.close()
     return closed ? new RedisReplayError('closed') : told
   }
 
   async function sinceWhen(): Promise<number> {
-    const connection = await link.opened()
+    let connection: Connection | undefined
     try {
+      connection = await link.opened()
       return await rememberedSince(connection, keys, now())
     } catch (error) {
       throw failure(error, connection)
@@ -85,22 +88,25 @@ export function redisReplay(options: RedisReplayOptions): RedisReplay {
   }
 
   async function becomeReady(): Promise<void> {
-    const hold = setInterval(() => {}, LONG_MILLISECONDS) // whoever waits for this has perhaps nothing else that keeps the process
+    for (;;) {
+      const left = millisecondsLeft(await sinceWhen(), now(), toleranceSeconds)
+      if (left <= 0) return
+      await wait(Math.min(left, ASK_AGAIN_MILLISECONDS))
+    }
+  }
+
+  /** @throws {RedisReplayError} why nobody can be asked now */
+  function connectionNow(): Connection {
     try {
-      for (;;) {
-        const left = millisecondsLeft(await sinceWhen(), now(), toleranceSeconds)
-        if (left <= 0) return
-        await wait(Math.min(left, ASK_AGAIN_MILLISECONDS))
-      }
-    } finally {
-      clearInterval(hold)
-      gettingReady = null
+      return link.connection()
+    } catch (error) {
+      throw failure(error)
     }
   }
 
   return {
     async use(proof) {
-      const connection = link.connection()
+      const connection = connectionNow()
       if (pending >= maxPending) throw new RedisReplayError('busy')
       pending++
       try {
@@ -112,7 +118,9 @@ export function redisReplay(options: RedisReplayOptions): RedisReplay {
       }
     },
     ready() {
-      gettingReady ??= becomeReady()
+      gettingReady ??= keepingProcess(becomeReady).finally(() => {
+        gettingReady = null
+      })
       return gettingReady
     },
     async close() {
@@ -122,30 +130,10 @@ export function redisReplay(options: RedisReplayOptions): RedisReplay {
   }
 }
 
-const LONG_MILLISECONDS = 2 ** 31 - 1
+const EVICTION = 'this Redis may drop what it must remember of used proofs, so that no proof is accepted'
 
 /** Until a proof that is made then, whose time is in whole seconds, could not have been used before the memory begins. */
 function millisecondsLeft(since: number, now: number, toleranceSeconds: number): number {
   const madeAfter = since + 2 * toleranceSeconds * 1000
   return (Math.floor(madeAfter / 1000) + 1) * 1000 - now
-}
-
-function prefixAt(value: unknown, where: string): string {
-  const prefix = stringAt(value, where)
-  if (!/^[A-Za-z0-9_.:-]{1,64}$/.test(prefix)) {
-    throw new ConfigError(`${where} must be 1 to 64 letters, digits, "_", "-", "." and ":", like ${DEFAULT_PREFIX}`)
-  }
-  return prefix
-}
-
-function evictionWarning(): (code: RedisReplayErrorCode) => void {
-  let warned = false
-  return (code) => {
-    if (code !== 'eviction' || warned) return
-    warned = true
-    process.emitWarning(
-      'behalf: this Redis may drop what it must remember of used proofs, so that no proof is accepted: set its maxmemory-policy to noeviction',
-      { code: 'BEHALF_REPLAY_EVICTION' },
-    )
-  }
 }

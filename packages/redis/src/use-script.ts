@@ -1,11 +1,8 @@
-import { hash } from 'node:crypto'
-import { ErrorReply } from '@redis/client'
 import type { Connection } from './connection.js'
 import { RedisReplayError } from './redis-replay-error.js'
+import { redisScript, runScript } from './redis-script.js'
 
 /**
- * One step on the server, which runs nothing else meanwhile.
- *
  * `KEYS[1]`: where the memory says since when it remembers, and of which history of data. A history (`master_replid`) ends, and another
  * one begins, where a server starts, or where a replica becomes the primary: data of another history may have lost something. Without
  * that key everything is lost. Then the memory begins anew, now.
@@ -13,7 +10,7 @@ import { RedisReplayError } from './redis-replay-error.js'
  * `KEYS[2]`: the use; left out, only the beginning is asked for. `ARGV`: now; the earliest time at which the proof could have been
  * used; how long it has to be remembered. Milliseconds, and since the epoch. They are kept as texts: Lua would round them.
  */
-const SCRIPT = `
+const SCRIPT = redisScript(`
 local state = redis.call('INFO', 'replication')
 local history = string.match(state, 'master_replid:(%w+)')
 if not history or not string.find(state, 'role:master', 1, true) then return 'replica' end
@@ -26,12 +23,10 @@ if not KEYS[2] then return since end
 if tonumber(ARGV[2]) <= tonumber(since) then return 'forgotten' end
 if redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3]) then return 'first' end
 return 'seen'
-`
+`)
 
 /** Milliseconds beyond the time that is needed while every clock is right: one of them may be set back, or Redis be reached late. */
 const REMEMBERED_LONGER = 60_000
-
-const DIGEST = hash('sha1', SCRIPT)
 
 /** Where the keys of a memory are. One hash tag for all of them: they are in one slot of a cluster. */
 export interface Keys {
@@ -52,7 +47,7 @@ export async function useOnce(
   const times = [now, acceptableFrom, Math.max(1, acceptableUntil - now) + REMEMBERED_LONGER].map((time) =>
     String(Math.ceil(time)),
   )
-  const answer = await run(connection, [keys.memory, keys.use(id)], times)
+  const answer = await runScript(connection, SCRIPT, [keys.memory, keys.use(id)], times)
   if (answer === 'first') return true
   if (answer === 'seen') return false
   throw new RedisReplayError(answer === 'forgotten' || answer === 'replica' ? answer : 'refused')
@@ -60,19 +55,8 @@ export async function useOnce(
 
 /** Since when the memory remembers, in milliseconds since the epoch; where it has to begin anew, it begins now. */
 export async function rememberedSince(connection: Connection, keys: Keys, now: number): Promise<number> {
-  const answer = await run(connection, [keys.memory], [String(Math.ceil(now))])
+  const answer = await runScript(connection, SCRIPT, [keys.memory], [String(Math.ceil(now))])
   if (answer === 'replica') throw new RedisReplayError('replica')
   if (!/^\d+$/.test(String(answer))) throw new RedisReplayError('refused')
   return Number(answer)
-}
-
-/** By its digest; a server that does not know it, after a start, has done nothing yet and is told the whole. */
-async function run(connection: Connection, keys: readonly string[], values: readonly string[]): Promise<unknown> {
-  const rest = [String(keys.length), ...keys, ...values]
-  try {
-    return await connection.send(['EVALSHA', DIGEST, ...rest])
-  } catch (error) {
-    if (!(error instanceof ErrorReply) || !error.message.startsWith('NOSCRIPT')) throw error
-    return connection.send(['EVAL', SCRIPT, ...rest])
-  }
 }

@@ -1,0 +1,59 @@
+import { joinedEntry, MemoryRevocations, type RevocationEntry } from '@behalf/core/sink-kit'
+
+/** What a replica knows of a shared set. It forgets nothing before its time, whatever Redis has lost. */
+export class LocalCopy {
+  readonly #set: MemoryRevocations
+  readonly #maxEntries: number
+  /** What the set holds, and some that it holds no more. */
+  readonly #keys = new Set<string>()
+
+  constructor(maxEntries: number, now: () => number) {
+    this.#set = new MemoryRevocations(maxEntries, now)
+    this.#maxEntries = maxEntries
+  }
+
+  get version(): number {
+    return this.#set.version
+  }
+
+  find(key: string): RevocationEntry | undefined {
+    return this.#set.find(key)
+  }
+
+  /** Takes an entry; one that says nothing new changes nothing. @returns whether it is there now: not where there is no room */
+  take(entry: RevocationEntry): boolean {
+    if (covers(this.#set.find(entry.key), entry)) return true
+    try {
+      this.#set.add(entry)
+    } catch {
+      return false
+    }
+    this.#keys.add(entry.key)
+    if (this.#keys.size > this.#maxEntries) this.#dropKeys()
+    return true
+  }
+
+  /** The keys of everything that it holds, and perhaps of what it held. */
+  keys(): readonly string[] {
+    return [...this.#keys]
+  }
+
+  /** What it knows of some keys, has not ended, and is not covered by what is there. */
+  lackedBy(there: ReadonlyMap<string, RevocationEntry>, keys: readonly string[], now: number): readonly RevocationEntry[] {
+    return keys.flatMap((key) => {
+      const entry = this.#set.find(key)
+      return entry === undefined || entry.keepUntil <= now || covers(there.get(key), entry) ? [] : [entry]
+    })
+  }
+
+  #dropKeys(): void {
+    for (const key of this.#keys) if (this.#set.find(key) === undefined) this.#keys.delete(key)
+  }
+}
+
+/** Whether an entry revokes whatever another one of its key does, for as long. */
+function covers(one: RevocationEntry | undefined, other: RevocationEntry): boolean {
+  if (one === undefined || one.keepUntil < other.keepUntil) return false
+  if (one.issuedUntilSeconds === other.issuedUntilSeconds) return true // all but always
+  return joinedEntry(one, other).issuedUntilSeconds === one.issuedUntilSeconds
+}

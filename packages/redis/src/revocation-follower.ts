@@ -1,0 +1,179 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import type { RevocationEntry } from '@behalf/core/sink-kit'
+import { ChangeCount } from './change-count.js'
+import type { Connection } from './connection.js'
+import type { Link } from './link.js'
+import type { LocalCopy } from './local-copy.js'
+import { RedisRevocationError, revocationError } from './redis-revocation-error.js'
+import { addEntries, changeOf, look, type RevocationKeys, readEntries } from './revocation-script.js'
+
+/** What is followed, and how. */
+export interface FollowerSettings {
+  readonly commands: Link
+  /** A connection of its own: what is subscribed there can send nothing else. */
+  readonly subscription: Link
+  readonly keys: RevocationKeys
+  readonly copy: LocalCopy
+  readonly maxEntries: number
+  readonly heartbeatMilliseconds: number
+  readonly settleMilliseconds: number
+  readonly now: () => number
+}
+
+/** Keeps a copy of a shared set up to date, and knows as of when it certainly is. */
+export interface Follower {
+  /** As of when the copy held everything that was added by anybody, by the clock; `-Infinity`: it was never certain. */
+  wholeAt(): number
+  /** Resolves when that is certain the next time. Rejects with a `RedisRevocationError` where it cannot be found out. */
+  whole(): Promise<void>
+  stop(): void
+}
+
+/** One connection for commands and one subscription, and what was read and heard since both are there. */
+interface Session {
+  readonly commands: Connection
+  readonly subscription: Connection
+  readonly changes: ChangeCount
+}
+
+/** What Redis certainly has, as long as that is asked. */
+interface Reading {
+  there: Map<string, RevocationEntry> | null
+}
+
+/** Shortest pause before everything is read anew, in milliseconds; it doubles with each attempt after which nothing is certain. */
+const BACK_OFF_FIRST_MILLISECONDS = 50
+const BACK_OFF_MOST_MILLISECONDS = 2_000
+/** How many entries are compared, and written back, at a time. */
+const ENTRIES_AT_A_TIME = 100
+
+/**
+ * One heartbeat after the other. Each asks the server for the number of all changes, and then the subscription for a sign of life. Redis
+ * does one thing at a time, and writes to each connection in that order: with that sign, every message has come that was published
+ * before the number was told. Where it fits, everything is known that was acknowledged before the question was sent.
+ *
+ * Whatever does not fit, or is not answered, ends the session: the subscription is made anew, on another connection, then everything is
+ * read, and what this replica knows and Redis does not is written back.
+ */
+export function follow(settings: FollowerSettings): Follower {
+  const { keys, copy, maxEntries, now } = settings
+  let session: Session | null = null
+  let wholeAt = Number.NEGATIVE_INFINITY
+  /** How often everything was read since the last time that everything fitted. */
+  let attempts = 0
+  let stopped = false
+  let timer: NodeJS.Timeout | undefined
+  let next = nextBeat()
+
+  async function begin(commands: Connection, subscription: Connection): Promise<Session> {
+    attempts++
+    const changes = new ChangeCount()
+    const there = new Map<string, RevocationEntry>()
+    const reading: Reading = { there }
+    await subscription.subscribe(keys.channel, (message) => hear(message, changes, reading))
+    const { epoch, count } = await look(commands, keys)
+    changes.reading(epoch, count)
+    await readEntries(commands, keys, (entry) => {
+      there.set(entry.key, entry)
+      if (!copy.take(entry)) throw new RedisRevocationError('copy_full')
+    })
+    await writeBack(commands, there)
+    reading.there = null
+    return { commands, subscription, changes }
+  }
+
+  function hear(message: string, changes: ChangeCount, { there }: Reading): void {
+    const change = changeOf(message)
+    if (change === null) return
+    for (const entry of change.entries) {
+      there?.set(entry.key, entry)
+      if (!copy.take(entry)) changes.miss()
+    }
+    changes.heard(change.epoch, change.before, change.count)
+  }
+
+  /** From anywhere on: other replicas do the same now, and what they have written is left out. Requests are served in between. */
+  async function writeBack(commands: Connection, there: ReadonlyMap<string, RevocationEntry>): Promise<void> {
+    const known = copy.keys()
+    const start = Math.floor(Math.random() * known.length)
+    const turned = [...known.slice(start), ...known.slice(0, start)]
+    for (let at = 0; at < turned.length; at += ENTRIES_AT_A_TIME) {
+      const lacked = copy.lackedBy(there, turned.slice(at, at + ENTRIES_AT_A_TIME), now())
+      if (lacked.length > 0) await addEntries(commands, keys, lacked, maxEntries)
+      else await turn()
+    }
+  }
+
+  /** @returns whether everything was known when it began */
+  async function beat(): Promise<boolean> {
+    const [commands, subscription] = await Promise.all([settings.commands.opened(), settings.subscription.opened()])
+    try {
+      const answer = await compare(commands, subscription)
+      if (answer === 'missed') subscription.close()
+      else attempts = 0
+      return answer === 'whole'
+    } catch (error) {
+      const failure = revocationError(error)
+      if (failure.reason === 'replica') commands.close() // for whoever is the primary by now
+      subscription.close()
+      throw failure
+    }
+  }
+
+  async function compare(commands: Connection, subscription: Connection): Promise<'missed' | 'settling' | 'whole'> {
+    const last = session
+    session = null
+    if (last !== null && (last.commands !== commands || last.subscription !== subscription)) return 'missed'
+    const current = last ?? (await begin(commands, subscription))
+    const asked = now()
+    const { epoch, count, ageMilliseconds } = await look(commands, keys)
+    await subscription.send(['PING'])
+    if (!current.changes.holds(epoch, count)) return 'missed'
+    session = current
+    // Where Redis has just lost something, others may know it, and be about to write it back.
+    if (ageMilliseconds < settings.settleMilliseconds) return 'settling'
+    wholeAt = asked
+    return 'whole'
+  }
+
+  async function run(): Promise<void> {
+    const outcome = await beat().catch(revocationError)
+    if (stopped) return
+    const told = next
+    next = nextBeat()
+    if (typeof outcome === 'boolean') told.resolve(outcome)
+    else told.reject(outcome)
+    timer = setTimeout(run, pause(outcome)).unref()
+  }
+
+  function pause(outcome: boolean | Error): number {
+    if (session !== null && typeof outcome === 'boolean') return settings.heartbeatMilliseconds
+    const most = Math.min(BACK_OFF_MOST_MILLISECONDS, BACK_OFF_FIRST_MILLISECONDS * 2 ** attempts)
+    return most * (0.5 + Math.random() / 2) // replicas must not all read at one moment
+  }
+
+  run()
+  return {
+    wholeAt: () => wholeAt,
+    async whole() {
+      while (!(await next.promise)) {}
+    },
+    stop() {
+      stopped = true
+      clearTimeout(timer)
+      next.reject(new RedisRevocationError('closed'))
+    },
+  }
+}
+
+/** What the heartbeat under way will find. */
+function nextBeat() {
+  let resolve: (whole: boolean) => void = () => {}
+  let reject: (why: Error) => void = () => {}
+  const promise = new Promise<boolean>((yes, no) => {
+    resolve = yes
+    reject = no
+  })
+  promise.catch(() => {}) // perhaps nobody waits for it
+  return { promise, resolve, reject }
+}

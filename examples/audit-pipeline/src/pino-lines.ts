@@ -13,5 +13,6 @@ export function auditEventOf(line: string): AuditEvent | null {
 /** Every member of an event is always there; these tell one from whatever else is logged under the same name. */
 function isEvent(value: unknown): value is AuditEvent {
   const { v, requestId, http, subject, actor } = (value ?? {}) as Partial<AuditEvent>
-  return v === '1.0' && typeof requestId === 'string' && http !== undefined && subject !== undefined && actor !== undefined
+  const known = typeof v === 'string' && v.startsWith('1.') // members are only ever added under 1.x
+  return known && typeof requestId === 'string' && http !== undefined && subject !== undefined && actor !== undefined
 }

@@ -41,6 +41,18 @@ describe('every format', () => {
     expect(out).toBe([csvHeader(), ...EVENTS.map(toCsvRow)].map((line) => `${line}\r\n`).join(''))
   })
 
+  it.each(['ocsf', 'ecs', 'cloudevents', 'otlp-json', 'csv'])(
+    '%s takes a record of schema 1.0, as older journals hold them',
+    async (format) => {
+      const { consent: _consent, ...rest } = event('agent-7', 'user-1')
+      const older = writtenJournal([['event', { ...rest, v: '1.0' }]])
+      const { code, out, err } = await exportOf(older, ['--format', format])
+      expect({ code, err }).toEqual({ code: 0, err: '' })
+      expect(out).toContain('1.0')
+      expect(out).toContain(rest.id)
+    },
+  )
+
   it('a cell that a spreadsheet would run is defused', async () => {
     const { lines } = await exportOf(writtenJournal([['event', event('=cmd|calc', 'user-1')]]), ['--format', 'csv'])
     expect(lines[1]).toContain(`"'=cmd|calc"`)

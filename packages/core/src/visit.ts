@@ -14,7 +14,7 @@ import {
 import type { Recorder } from './audit/recorder.js'
 import type { RefusalCode, Scheme } from './challenge.js'
 import { requestPrefixOf } from './delegation/claim-mapping.js'
-import type { AuthContext } from './delegation/context.js'
+import type { AuthContext, Consent } from './delegation/context.js'
 import type { AuthError } from './errors.js'
 import type { KeySnapshot } from './keys/key-set.js'
 import type { CompiledRule } from './policy/rule.js'
@@ -39,6 +39,10 @@ export interface Visit extends AuditRequest {
   context: AuthContext | null
   /** The rule that admitted the call. */
   rule: CompiledRule | null
+  /** What its `when` told of a consent, also where it said no. */
+  consent: Consent | null
+  /** Whether the rule that fits lets the login count that the token tells of; also where its limits are relaxed. */
+  loginCounts: boolean
   /** How the call got past the rules, for its decision and its outcome alike. */
   admission: AdmissionRecord
   /** Status of the refusal of a guard, `null` where none refused. */
@@ -61,6 +65,8 @@ class RequestVisit implements Visit {
   proven: ProvenToken | null = null
   context: AuthContext | null = null
   rule: CompiledRule | null = null
+  consent: Consent | null = null
+  loginCounts = false
   admission: AdmissionRecord = ADMITTED
   guardStatus: number | null = null
   origin: Visit['origin'] = null
@@ -109,14 +115,15 @@ export interface RefusalRecord {
 
 export function createVisitLog(recorder: Recorder, now: () => number): VisitLog {
   function callerOf(context: AuthContext, { issuer, memo }: ProvenToken, refused: boolean): AuditCaller {
-    if (!refused && memo.caller?.context === context) return memo.caller.told
+    // Contexts of one token differ in nothing that is told of the caller but the scopes that were left.
+    if (!refused && memo.caller?.context.scopes === context.scopes) return memo.caller.told
     const { mapping } = issuer.claims
     // A request scope can hold personal data: only its prefix is recorded.
     const recordable = (scopes: readonly string[]) => [
       ...new Set(scopes.map((scope) => requestPrefixOf(scope, mapping) ?? scope)),
     ]
     const told = auditCaller(context, recordable(context.tokenScopes), refused ? [] : recordable(context.scopes))
-    if (!refused) memo.caller = { context, told } // contexts are shared by every request of a token
+    if (!refused) memo.caller = { context, told } // scopes are shared by every request of a token
     return told
   }
 
@@ -125,7 +132,7 @@ export function createVisitLog(recorder: Recorder, now: () => number): VisitLog 
     const time = now()
     const caller =
       context === null || proven === null ? unknownCaller(evidence) : callerOf(context, proven, details.decision === 'refuse')
-    const keys = proven?.issuer.keys.latest
+    const keys = proven?.proof ? proven.issuer.keys.latest : null // who was asked has proved nothing by a key
     return createEvent(visit, caller, keys ? keysAt(keys, time) : NO_KEYS, details, time)
   }
 

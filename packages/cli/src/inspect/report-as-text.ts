@@ -66,6 +66,7 @@ function callerLines(caller: UnverifiedCaller): readonly string[] {
     ...(actor === null ? [] : [labelled('actor', partyText(actor))]),
     ...chain.slice(1).map((party) => labelled('acted before', partyText(party))),
     ...(caller.notices.includes('self_actor') ? [labelled('notice', 'the token names an actor that is the subject itself')] : []),
+    ...(caller.notices.includes('chain_incomplete') ? [labelled('notice', 'the token does not name every actor')] : []),
     ...(mayAct === null ? [] : [labelled('may act', partyText(mayAct))]),
     labelled('client', shown(caller.unverifiedClientId ?? '-')),
     ...optional('tenant', caller.unverifiedTenant),

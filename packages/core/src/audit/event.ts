@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { RefusalCode } from '../challenge.js'
-import type { AuthContext } from '../delegation/context.js'
+import type { AuthContext, Consent } from '../delegation/context.js'
 import type { Notice } from '../delegation/decode.js'
 import type { Party, UnknownParty } from '../delegation/party.js'
 import type { RequestView } from '../request-view.js'
@@ -18,12 +18,12 @@ export type AuditResult = 'completed' | 'failed' | 'aborted' | 'refused' | 'not_
 export type AuditParty = Omit<Party, 'claims'> | Omit<UnknownParty, 'claims'>
 
 /**
- * The record of a decision or an outcome, native schema 1.0: documented, with its JSON Schema, in `docs/audit-events.md`.
+ * The record of a decision or an outcome, native schema 1.1: documented, with its JSON Schema, in `docs/audit-events.md`.
  * Every member is always there; `null` says that it is not known or does not apply. Deeply frozen: sinks share one object.
  */
 export interface AuditEvent {
-  /** Version of the schema; members may be added under `1.x`, none is renamed. */
-  readonly v: '1.0'
+  /** Version of the schema; members may be added under `1.x`, none is renamed. Older records say `1.0`, and have no `consent`. */
+  readonly v: '1.1'
   /** UUIDv7 (RFC 9562): unique, and sorts by time. */
   readonly id: string
   /** A decision, or what became of a call that was let in. */
@@ -40,6 +40,8 @@ export interface AuditEvent {
   readonly reason: RefusalCode | null
   /** The rule that decided, also where it refused; `null` for direct calls, and where no rule fits. */
   readonly rule: string | null
+  /** What the rule's `when` told of a consent, also where it refused; the `reason` is capped. `null`: nothing was told. */
+  readonly consent: Consent | null
   /** How the issuer writes the call; `null` where it was refused before there was a context. */
   readonly kind: AuthContext['kind'] | null
   /** Whose authority is used (`sub`, RFC 7519 4.1.2, or what `act_as` names). `null` without a context. */
@@ -109,6 +111,8 @@ export interface AuditRequest {
   readonly view: RequestView
   /** Milliseconds since the epoch. */
   readonly startedAt: number
+  /** What a rule was told of a consent. */
+  readonly consent: Consent | null
   /** Where the request came from, once an event has said it. */
   origin: Pick<AuditEvent, 'net' | 'trace'> | null
 }
@@ -161,7 +165,7 @@ export function createEvent(
   const { method } = view
   request.origin ??= originOf(view)
   return Object.freeze({
-    v: '1.0',
+    v: '1.1',
     id: uuidV7(nowMilliseconds),
     type: details.type,
     time: momentOf(nowMilliseconds).iso,
@@ -170,6 +174,7 @@ export function createEvent(
     decision: details.decision,
     reason: details.reason ?? null,
     rule: details.rule ?? null,
+    consent: request.consent === null ? null : auditConsent(request.consent),
     kind: caller.kind,
     subject: caller.subject,
     actor: caller.actor,
@@ -233,6 +238,11 @@ export function unknownCaller(evidence: RefusedEvidence): AuditCaller {
     token: Object.freeze({ issuer, id, issuedAt: null, expiresAt: null, keyId: foreignText(keyId), algorithm }),
     notices: NOTHING,
   })
+}
+
+/** Ids stay whole: one that is cut names something else. */
+function auditConsent({ consentId, expiresAt, ticket, reason }: Consent): Consent {
+  return Object.freeze({ consentId, expiresAt, ticket, reason: foreignText(reason) })
 }
 
 function originOf(view: RequestView): Pick<AuditEvent, 'net' | 'trace'> {

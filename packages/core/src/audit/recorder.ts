@@ -98,7 +98,7 @@ export function createRecorder(settings: AuditSettings, now: () => number): Reco
     wants(refused, context, carriesDelegation) {
       if (sinks.length === 0) return false
       if (record === 'always' || (record === 'refusals' && refused)) return true
-      if (context !== null && (context.kind !== 'direct' || context.notices.includes('self_actor'))) return true
+      if (context !== null && (context.kind !== 'direct' || context.notices.length > 0)) return true
       return refused && carriesDelegation
     },
 

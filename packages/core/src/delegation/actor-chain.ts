@@ -25,7 +25,10 @@ export function readChain(
   mapping: ClaimMapping,
   limits: Limits,
 ): readonly Party[] | Malformed {
-  if (form.encoding === 'string') return readFlat(value, form, limits)
+  if (form.encoding === 'string') {
+    const party = readBareParty(value, form, limits)
+    return party === MALFORMED ? MALFORMED : Object.freeze([party])
+  }
   let link: JsonValue | undefined = value
   if (form.encoding === 'json') {
     link = typeof value === 'string' ? parseStrictJson(value, limits.jsonDepth) : undefined
@@ -40,20 +43,19 @@ export function readChain(
   return Object.freeze(chain)
 }
 
-function readFlat(value: JsonValue, form: ActorForm, limits: Limits): readonly Party[] | Malformed {
+/** A party that is written as its id alone. */
+export function readBareParty(value: JsonValue, form: Pick<ActorForm, 'naming'>, limits: Limits): Party | Malformed {
   if (!isIdentifier(value, limits.identifierCharacters)) return MALFORMED
   const idClaim = form.naming[0] ?? 'sub'
-  return Object.freeze([
-    Object.freeze({
-      id: value,
-      idClaim,
-      issuer: null,
-      type: typeOf(idClaim),
-      profiles: Object.freeze([]),
-      tenant: null,
-      claims: NO_CLAIMS,
-    }),
-  ])
+  return Object.freeze({
+    id: value,
+    idClaim,
+    issuer: null,
+    type: typeOf(idClaim),
+    profiles: Object.freeze([]),
+    tenant: null,
+    claims: NO_CLAIMS,
+  })
 }
 
 /** One party of a chain, or of `may_act`. */

@@ -18,6 +18,8 @@ export interface ClaimMapping {
   readonly subjectTenant: string | null
   /** The grant, session or delegation that the token stems from. */
   readonly grant: string | null
+  /** The session at the issuer, by which a token can be revoked. */
+  readonly session: string | null
   /** The claim that tells people from applications, and its values. */
   readonly type: { readonly claim: string; readonly client: readonly string[]; readonly user: readonly string[] } | null
   /** The claim that classifies a party, and, where its words are the vendor's own, what they mean. `null`: not read. */

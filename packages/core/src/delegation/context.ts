@@ -1,6 +1,7 @@
 import type { RefusalCode } from '../challenge.js'
 import type { Limits } from '../limits.js'
 import type { JsonObject, JsonValue } from '../token/json.js'
+import { type AuthorizationDetail, readAuthorizationDetails } from './authorization-details.js'
 import {
   type ClaimMapping,
   MALFORMED,
@@ -39,8 +40,20 @@ export interface TokenInfo {
   readonly expiresAt: number
   /** Header `kid` (RFC 7515 4.1.4), `null` where it has none. */
   readonly keyId: string | null
-  /** Header `alg` (RFC 7515 4.1.1): one that the issuer's `algorithms` accept. */
-  readonly algorithm: string
+  /** Header `alg` (RFC 7515 4.1.1): one that the issuer's `algorithms` accept. `null`: the issuer was asked about the token instead. */
+  readonly algorithm: string | null
+}
+
+/** What the application knows of a consent: what a rule's `when` answered beside `allow`. Clean texts of bounded length. */
+export interface Consent {
+  /** Which consent. `null`: not said. */
+  readonly consentId: string | null
+  /** When it ends, in seconds since the epoch. `null`: not said. */
+  readonly expiresAt: number | null
+  /** The ticket, case or order that the access is for. `null`: not said. */
+  readonly ticket: string | null
+  /** Why, in words for people. `null`: not said. */
+  readonly reason: string | null
 }
 
 interface ContextMembers {
@@ -67,6 +80,13 @@ interface ContextMembers {
   readonly rule: string | null
   /** In `report` mode: why the call would have been refused. */
   readonly wouldRefuse: RefusalCode | null
+  /** What the rule's `when` said of the consent that the call stands on; `null`: nothing, and before a rule was asked. */
+  readonly consent: Consent | null
+  /**
+   * Authorization details (RFC 9396) whose types the issuer's `authorizationDetails` names, in the token's order; of a delegated
+   * call those that its rule leaves. Empty: none, or the claim is not read.
+   */
+  readonly authorizationDetails: readonly AuthorizationDetail[]
   /** What a handler should know of the call beside all this. Empty: nothing. */
   readonly notices: readonly Notice[]
   /** The token itself, without its text. */
@@ -81,6 +101,8 @@ export interface DirectContext extends ContextMembers {
   readonly kind: 'direct'
   /** Always `null`: whoever calls is not told apart from the subject. */
   readonly actor: null
+  /** Always `null`: no rule is asked. */
+  readonly consent: null
 }
 
 /** Somebody acts for the subject. */
@@ -97,7 +119,7 @@ export interface DelegatedContext extends ContextMembers {
 export type AuthContext = DirectContext | DelegatedContext
 
 /** What a rule or its absence makes of a delegated context. */
-export type Admission = Pick<ContextMembers, 'rule' | 'scopes' | 'wouldRefuse'>
+export type Admission = Pick<ContextMembers, 'rule' | 'scopes' | 'wouldRefuse' | 'authorizationDetails'>
 
 export function isDelegated(context: AuthContext): context is DelegatedContext {
   return context.kind !== 'direct'
@@ -134,6 +156,8 @@ export function contextOf(claims: JsonObject, token: TokenInfo, dialect: Dialect
   if (tokenSubject === MALFORMED) return 'claim_invalid'
   const delegation = decodeDelegation(claims, dialect, tokenSubject, clientId, limits)
   if (typeof delegation === 'string') return delegation
+  const authorizationDetails = readAuthorizationDetails(claims, dialect.authorizationDetails)
+  if (authorizationDetails === MALFORMED) return 'claim_invalid'
 
   rememberEmbedded(token, claims, dialect)
   const { kind, actor, subject, chain, mayAct, notices } = delegation
@@ -153,6 +177,8 @@ export function contextOf(claims: JsonObject, token: TokenInfo, dialect: Dialect
       tenant,
       rule: null,
       wouldRefuse: null,
+      consent: null,
+      authorizationDetails,
       notices,
       token,
       claims: claimsWithout(claims, dialect.embeddedTokens),
@@ -176,6 +202,8 @@ export function contextOf(claims: JsonObject, token: TokenInfo, dialect: Dialect
     tenant,
     rule: null,
     wouldRefuse: null,
+    consent: null,
+    authorizationDetails,
     notices,
     token,
     unnarrowed: Object.freeze(unnarrowed),
@@ -186,6 +214,11 @@ export function contextOf(claims: JsonObject, token: TokenInfo, dialect: Dialect
 /** The same context after its rules were asked. */
 export function admitted(context: DelegatedContext, admission: Admission): DelegatedContext {
   return Object.freeze({ ...context, ...admission })
+}
+
+/** The same context, with what the rule's `when` said of a consent. */
+export function consented(context: DelegatedContext, consent: Consent): DelegatedContext {
+  return Object.freeze({ ...context, consent })
 }
 
 function readSubject(

@@ -8,8 +8,11 @@ import { type ClaimPath, claimAt, hasMarker } from './markers.js'
 import { readMayAct } from './may-act.js'
 import { isSameParty, type Party, UNKNOWN_PARTY, type UnknownParty } from './party.js'
 
-/** Something about a call that its handler and its record should know. */
-export type Notice = 'self_actor'
+/**
+ * Something about a call that its handler and its record should know. `self_actor`: the token names an actor that is the subject
+ * itself. `chain_incomplete`: the issuer does not say that it names every actor (`chain_complete`).
+ */
+export type Notice = 'self_actor' | 'chain_incomplete'
 
 /** Who acts for whom, as a token says it under its issuer's dialect. */
 export interface Delegation {
@@ -24,6 +27,10 @@ export interface Delegation {
 }
 
 const NOBODY: readonly never[] = Object.freeze([])
+const NO_NOTICES: readonly Notice[] = Object.freeze([])
+const INCOMPLETE: readonly Notice[] = Object.freeze(['chain_incomplete'])
+const SELF: readonly Notice[] = Object.freeze(['self_actor'])
+const SELF_INCOMPLETE: readonly Notice[] = Object.freeze(['self_actor', 'chain_incomplete'])
 
 /**
  * Decodes who acts for whom from verified claims (RFC 8693 4.1 and the issuer's dialect).
@@ -43,10 +50,11 @@ export function decodeDelegation(
   limits: Limits,
 ): Delegation | RefusalCode {
   if (hasMarker(claims, dialect.foreign)) return 'delegation_foreign'
-  const mayAct = readMayAct(claims, dialect.mapping, limits)
+  const mayAct = readMayAct(claims, dialect, limits)
   if (mayAct === MALFORMED) return 'delegation_malformed'
   if (mayAct !== null && dialect.mayAct === 'refuse') return 'token_type_refused'
 
+  const incomplete = isIncomplete(claims)
   let found: { readonly form: ActorForm; readonly value: JsonValue } | null = null
   for (const form of dialect.forms) {
     const value = foundBy(claims, form, limits)
@@ -58,7 +66,8 @@ export function decodeDelegation(
     if (dialect.forms.some((form) => form.required)) return 'delegation_missing'
     // An issuer's subject token says who may act, and nobody does: it is a grant, not an access token.
     if (mayAct !== null && dialect.mayAct === 'refuse_without_act') return 'token_type_refused'
-    return { kind: 'direct', subject: tokenSubject, actor: null, chain: NOBODY, mayAct, notices: NOBODY }
+    const notices = incomplete ? INCOMPLETE : NO_NOTICES
+    return { kind: 'direct', subject: tokenSubject, actor: null, chain: NOBODY, mayAct, notices }
   }
 
   const parties = readParties(found.value, found.form, claims, dialect, tokenSubject, limits)
@@ -69,11 +78,12 @@ export function decodeDelegation(
   if (actor === undefined) return 'delegation_malformed'
 
   const self = actor.id !== null && isSameParty(actor, subject)
-  const notices: readonly Notice[] = self ? Object.freeze(['self_actor']) : NOBODY
+  const notices = noticesOf(self, incomplete)
   if (
     self &&
     found.form.selfIsDirect &&
     chain.length === 1 &&
+    !incomplete && // somebody else may have acted before
     addsNothing(actor, subject, dialect.mapping.profiles?.claim ?? 'sub_profile')
   ) {
     return { kind: 'direct', subject, actor: null, chain, mayAct, notices }
@@ -84,6 +94,19 @@ export function decodeDelegation(
       : callSynchronously(() => (dialect.kind as (c: JsonObject) => unknown)(claims))
   if (kind !== 'impersonation' && kind !== 'delegation') return 'delegation_malformed'
   return { kind, subject, actor, chain, mayAct, notices }
+}
+
+/**
+ * Whether the issuer says something else than that its chain of actors is complete (`chain_complete`, draft-mcguinness-oauth-actor-profile).
+ * Issuers that say nothing promise nothing, and nothing is made of that.
+ */
+function isIncomplete({ chain_complete: complete }: JsonObject): boolean {
+  return complete !== undefined && complete !== true
+}
+
+function noticesOf(self: boolean, incomplete: boolean): readonly Notice[] {
+  if (self) return incomplete ? SELF_INCOMPLETE : SELF
+  return incomplete ? INCOMPLETE : NO_NOTICES
 }
 
 /** Whether verified claims carry delegation at all, readable or not, of this dialect or another. */

@@ -52,6 +52,8 @@ export interface Dialect {
   readonly embeddedTokens: ReadonlySet<string>
   /** Claims that a delegated context does not show: all of these, and those that hold scopes. */
   readonly hiddenFromDelegates: ReadonlySet<string>
+  /** Types of `authorization_details` that this API knows; `null`: the claim is not read. */
+  readonly authorizationDetails: ReadonlySet<string> | null
 }
 
 /** Runs a function of the application that must answer at once. `undefined`: it threw, or answered with a promise. */

@@ -1,17 +1,23 @@
 import type { Limits } from '../limits.js'
 import { isObject, type JsonObject } from '../token/json.js'
-import { readParty } from './actor-chain.js'
-import { type ClaimMapping, MALFORMED, type Malformed } from './claim-mapping.js'
+import { readBareParty, readParty } from './actor-chain.js'
+import { MALFORMED, type Malformed } from './claim-mapping.js'
+import type { Dialect } from './dialect.js'
 import type { Party } from './party.js'
 
 /** Issuers write `may_act` by subject or by client id, whatever they do in `act`. */
 const FORM = { naming: ['sub', 'client_id'], issuerRequired: false, profiles: null } as const
 
-/** Who may become an actor at the authorization server (RFC 8693 4.4); `null` where the token does not say. Nobody acts by it. */
-export function readMayAct(claims: JsonObject, mapping: ClaimMapping, limits: Limits): Party | null | Malformed {
+/**
+ * Who may become an actor at the authorization server (RFC 8693 4.4); `null` where the token does not say. Nobody acts by it. An issuer
+ * that writes `act` as a bare id writes this one so too.
+ */
+export function readMayAct(claims: JsonObject, { mapping, forms }: Dialect, limits: Limits): Party | null | Malformed {
   const value = claims['may_act']
   if (value === undefined) return null
-  return isObject(value) ? readParty(value, FORM, mapping, limits) : MALFORMED
+  if (isObject(value)) return readParty(value, FORM, mapping, limits)
+  const bare = forms.find(({ encoding, path }) => encoding === 'string' && path?.length === 1 && path[0] === 'act')
+  return bare === undefined ? MALFORMED : readBareParty(value, bare, limits)
 }
 
 /**

@@ -1,7 +1,8 @@
 import type { AuditEvent, AuditParty } from '../audit/event.js'
+import { consentOf } from './consent.js'
 
 /** Version of the CSV columns: a minor one adds columns at the end, a major one changes what is there. */
-export const CSV_MAPPING_VERSION = '1.0'
+export const CSV_MAPPING_VERSION = '1.1'
 
 type Cell = string | number | boolean | null
 type Column = readonly [name: string, cell: (event: AuditEvent) => Cell]
@@ -44,6 +45,10 @@ const COLUMNS: readonly Column[] = [
   ['trace.traceparent', ({ trace }) => trace.traceparent],
   ['notices', ({ notices }) => JSON.stringify(notices)],
   ['v', ({ v }) => v],
+  ['consent.consentId', (event) => consentOf(event)?.consentId ?? null],
+  ['consent.expiresAt', (event) => consentOf(event)?.expiresAt ?? null],
+  ['consent.ticket', (event) => consentOf(event)?.ticket ?? null],
+  ['consent.reason', (event) => consentOf(event)?.reason ?? null],
 ]
 
 /** The names of the columns as a line of CSV (RFC 4180), without a line break: dotted paths of the native event. */

@@ -1,11 +1,12 @@
 import type { AuditEvent, AuditParty } from '../audit/event.js'
 import type { JsonObject } from '../token/json.js'
+import { consentOf } from './consent.js'
 import { isIpAddress } from './ip-address.js'
 import { isNamed, type NamedParty } from './parties.js'
 import { traceContextOf } from './trace-context.js'
 
 /** Version of the mapping to ECS: a minor one adds fields, a major one changes what is there. Independent of the native schema's. */
-export const ECS_MAPPING_VERSION = '1.0'
+export const ECS_MAPPING_VERSION = '1.1'
 
 /** The version of the Elastic Common Schema that the mapping follows. */
 export const ECS_VERSION = '9.3.0'
@@ -99,7 +100,8 @@ function ownOf(event: AuditEvent): JsonObject {
   const { forwarded, callerRequestId } = event.net
   return {
     mapping: ECS_MAPPING_VERSION,
-    ...{ v, stage, decision, result, kind, subject, actor, chain, clientId, tenant, grantId, scopes, token, keys },
+    ...{ v, stage, decision, result, consent: consentOf(event), kind, subject, actor, chain, clientId, tenant, grantId },
+    ...{ scopes, token, keys },
     http: { route: event.http.route, durationMilliseconds: event.http.durationMilliseconds },
     net: { forwarded, callerRequestId },
     traceparent: event.trace.traceparent,

@@ -1,6 +1,7 @@
 import type { AuditEvent, AuditParty } from '../audit/event.js'
 import { membersOf, optional, stringAt } from '../config-shape.js'
 import type { JsonObject, JsonValue } from '../token/json.js'
+import { consentOf } from './consent.js'
 import { epochMilliseconds } from './epoch.js'
 import { REGISTERED_METHODS } from './http-methods.js'
 import { isIpAddress } from './ip-address.js'
@@ -9,7 +10,7 @@ import { type Severity, severityOf } from './severity.js'
 import { traceContextOf } from './trace-context.js'
 
 /** Version of the mapping to OCSF: a minor one adds attributes, a major one changes what is there. Independent of the native schema's. */
-export const OCSF_MAPPING_VERSION = '1.0'
+export const OCSF_MAPPING_VERSION = '1.1'
 
 /** The version of the Open Cybersecurity Schema Framework that the mapping follows. */
 export const OCSF_VERSION = '1.9.0'
@@ -218,8 +219,9 @@ function unmappedOf(event: AuditEvent): Readonly<Record<string, JsonValue>> {
   const { kind, subject, actor, chain, stage, decision, rule, scopes, clientId, tenant, grantId, notices } = event
   const { peer, forwarded, callerRequestId } = event.net
   const { method, route, durationMilliseconds } = event.http
+  const consent = consentOf(event)
   return {
-    delegation: { kind, subject, actor, chain, stage, decision, rule, scopes, clientId, tenant, grantId, notices },
+    delegation: { kind, subject, actor, chain, stage, decision, rule, consent, scopes, clientId, tenant, grantId, notices },
     behalf: {
       mapping: OCSF_MAPPING_VERSION,
       token: event.token,

@@ -1,4 +1,5 @@
 import type { AuditEvent } from '../audit/event.js'
+import { consentOf } from './consent.js'
 import { epochMilliseconds } from './epoch.js'
 import { COMMON_METHODS } from './http-methods.js'
 import { actingParty, isNamed } from './parties.js'
@@ -8,7 +9,7 @@ import { type Severity, severityOf } from './severity.js'
  * Version of the mapping to OpenTelemetry logs (the stable log data model; in OTLP 1.5 and later, whose records have an event name):
  * a minor one adds attributes, a major one changes what is there.
  */
-export const OTEL_MAPPING_VERSION = '1.0'
+export const OTEL_MAPPING_VERSION = '1.1'
 
 /** A value of an attribute. */
 export type OtelAttribute = string | number | boolean | string[]
@@ -57,6 +58,7 @@ export function toOtelLogRecord(event: AuditEvent): OtelLogRecord {
 function otelAttributes(event: AuditEvent): OtelAttributes {
   const { subject, reason, result, kind, rule, chain } = event
   const acting = actingParty(event)
+  const { consentId = null, ticket = null } = consentOf(event) ?? {}
   return {
     'log.record.uid': event.id,
     'behalf.request.id': event.requestId,
@@ -65,6 +67,8 @@ function otelAttributes(event: AuditEvent): OtelAttributes {
     ...(result !== null && { 'behalf.result': result }),
     ...(kind !== null && { 'behalf.kind': kind }),
     ...(rule !== null && { 'behalf.rule': rule }),
+    ...(consentId !== null && { 'behalf.consent.id': consentId }),
+    ...(ticket !== null && { 'behalf.consent.ticket': ticket }),
     ...(reason !== null && { 'error.type': reason }),
     ...(isNamed(acting) && { 'user.id': acting.id }),
     ...(isNamed(subject) && {

@@ -1,11 +1,12 @@
 import type { RefusalCode } from '../challenge.js'
-import { admitted, type DelegatedContext } from '../delegation/context.js'
+import { admitted, type Consent, consented, type DelegatedContext } from '../delegation/context.js'
 import type { RequestView } from '../request-view.js'
 import { andThen, type Eventual } from '../thenable.js'
-import { askHook } from './hook.js'
+import { narrowDetails } from './details.js'
 import type { CompiledRule } from './rule.js'
 import { createRuleIndex } from './rule-index.js'
 import { narrowScopes } from './scopes.js'
+import { type Asked, askWhen, hasEnded, type When, type WhenSettings } from './when.js'
 
 /** What the rules say about a delegated call. */
 interface Decision {
@@ -13,8 +14,10 @@ interface Decision {
   readonly refusal: RefusalCode | null
   /** The rule that decided, `null` where none fits. */
   readonly rule: CompiledRule | null
-  /** With the rule's name and the scopes that it leaves, where the call is admitted. */
+  /** With the rule's name and what it leaves, where the call is admitted. */
   readonly context: DelegatedContext
+  /** What the rule's `when` told of a consent, also where it said no. */
+  readonly consent: Consent | null
 }
 
 /**
@@ -26,7 +29,7 @@ export type Decide = (
   context: DelegatedContext,
   memo: FitMemo,
   request: RequestView,
-  hookMilliseconds: number,
+  settings: WhenSettings,
 ) => Eventual<Decision>
 
 /**
@@ -42,43 +45,109 @@ export interface FitMemo {
  * looked at: everyone behind it is history (RFC 8693 4.1).
  *
  * Which rule fits, and which scopes it leaves, depends on the token alone: it is found once for each of them. Limits and `when`
- * are asked for every request.
+ * are asked for every request; an answer of `when` is used again only where its rule says so, and while its consent lasts.
  */
 export function createDecider(rules: readonly CompiledRule[]): Decide {
   const index = createRuleIndex(rules)
+  const warned = new Set<CompiledRule>()
 
   function fitOf(context: DelegatedContext): Fit {
     const rule = index.first(context)
-    return rule === null ? NO_RULE : { rule, admitted: admission(rule, context) }
+    return rule === null ? NO_RULE : { rule, admitted: admission(rule, context), kept: null, last: null, noes: 0 }
   }
 
-  return (context, memo, request, hookMilliseconds) => {
-    memo.fit ??= fitOf(context)
-    const { rule, admitted } = memo.fit
-    if (rule === null || admitted === null) return { refusal: 'actor_unauthorized', rule: null, context }
-    const limit = firstLimit(rule, context, request)
-    if (limit !== null) return { refusal: limit, rule, context }
-    if (rule.when === null) return admitted
-    return andThen(askHook(rule.when, admitted.context, request, hookMilliseconds), (answer) => {
-      if (answer === 'yes') return admitted
-      return { refusal: answer === 'no' ? 'actor_unauthorized' : 'rule_unavailable', rule, context }
+  function ask(when: When, fit: RuleFit, context: DelegatedContext, request: RequestView, settings: WhenSettings) {
+    const { noes } = fit
+    return andThen(askWhen(when, fit.admitted.context, request, settings), ({ answer, consent }: Asked): Decision => {
+      const { rule } = fit
+      if (answer === 'yes') return allowed(fit, consent, noes)
+      if (answer === 'no') forget(fit)
+      if (answer === 'misshapen') warnOf(rule)
+      return { refusal: answer === 'no' ? 'actor_unauthorized' : 'rule_unavailable', rule, context, consent }
     })
+  }
+
+  /** Its callers are answered as if the application had failed, which it has. */
+  function warnOf(rule: CompiledRule): void {
+    if (warned.has(rule)) return
+    warned.add(rule)
+    process.emitWarning(
+      `behalf: 'when' of the rule "${rule.id}" says allow in an object of a wrong shape: see docs/delegation.md`,
+      {
+        code: 'BEHALF_WHEN_ANSWER',
+      },
+    )
+  }
+
+  return (context, memo, request, settings) => {
+    memo.fit ??= fitOf(context)
+    const { fit } = memo
+    if (fit.rule === null) return { refusal: 'actor_unauthorized', rule: null, context, consent: null }
+    const { rule, kept } = fit
+    const limit = firstLimit(rule, context, request)
+    if (limit !== null) return { refusal: limit, rule, context, consent: null }
+    if (rule.when === null) return fit.admitted
+    return kept !== null && !hasEnded(kept.consent, settings.now) ? kept : ask(rule.when, fit, context, request, settings)
   }
 }
 
 /** The rule for a token, and what comes of it where its limits hold. */
-type Fit = { readonly rule: CompiledRule; readonly admitted: Decision } | { readonly rule: null; readonly admitted: null }
+interface RuleFit {
+  readonly rule: CompiledRule
+  readonly admitted: Decision
+  /** What an answer of `when` made of it, to be used again until its consent ends. */
+  kept: Decision | null
+  /** What the last admitting answer made of it: whoever tells the same again gets the same, and no new context is made of it. */
+  last: Decision | null
+  /** How often `when` has said no: a yes that was asked for before the last no is not kept. */
+  noes: number
+}
 
-const NO_RULE: Fit = { rule: null, admitted: null }
+type Fit = RuleFit | { readonly rule: null }
+
+const NO_RULE: Fit = Object.freeze({ rule: null })
 
 function admission(rule: CompiledRule, context: DelegatedContext): Decision {
-  const scopes = narrowScopes(context.scopes, rule.scopes, rule.exceptScopes)
-  return Object.freeze({ refusal: null, rule, context: admitted(context, { rule: rule.id, scopes, wouldRefuse: null }) })
+  const narrowed = admitted(context, {
+    rule: rule.id,
+    scopes: narrowScopes(context.scopes, rule.scopes, rule.exceptScopes),
+    wouldRefuse: null,
+    authorizationDetails: narrowDetails(context.authorizationDetails, rule.authorizationDetails),
+  })
+  return Object.freeze({ refusal: null, rule, context: narrowed, consent: null })
+}
+
+function allowed(fit: RuleFit, consent: Consent | null, noesBefore: number): Decision {
+  if (consent === null) return fit.admitted
+  const { last, admitted } = fit
+  const decision: Decision =
+    last !== null && tellsTheSame(last.consent, consent)
+      ? last
+      : Object.freeze({ ...admitted, context: consented(admitted.context, consent), consent })
+  fit.last = decision
+  if (fit.rule.whenCache && consent.expiresAt !== null && fit.noes === noesBefore) fit.kept = decision
+  return decision
+}
+
+function tellsTheSame(one: Consent | null, other: Consent): boolean {
+  return (
+    one !== null &&
+    one.consentId === other.consentId &&
+    one.expiresAt === other.expiresAt &&
+    one.ticket === other.ticket &&
+    one.reason === other.reason
+  )
+}
+
+function forget(fit: RuleFit): void {
+  fit.kept = null
+  fit.noes++
 }
 
 /** The limits of a rule that fits, except `when`, in the order in which they are asked. */
 function firstLimit(rule: CompiledRule, context: DelegatedContext, request: RequestView): RefusalCode | null {
   if (context.chain.length > rule.maxDepth) return 'delegation_too_deep'
+  if (rule.completeChain && context.notices.includes('chain_incomplete')) return 'chain_incomplete'
   if (!admitsMethod(rule, request)) return 'method_not_delegated'
   const { issuedAt, expiresAt } = context.token
   if (rule.maxLifetimeSeconds !== null && (issuedAt === null || expiresAt - issuedAt > rule.maxLifetimeSeconds)) {

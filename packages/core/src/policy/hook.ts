@@ -15,19 +15,38 @@ export function askHook<C extends AuthContext>(
   request: RequestView,
   milliseconds: number,
 ): Eventual<HookAnswer> {
-  try {
-    const answer = hook(context, request)
-    return typeof answer === 'boolean' ? toAnswer(answer) : answerInTime(answer, milliseconds)
-  } catch {
-    return 'unavailable'
-  }
-}
-
-function answerInTime(answer: Promise<boolean>, milliseconds: number): Promise<HookAnswer> {
-  const answered = Promise.resolve(answer).then(toAnswer, () => 'unavailable' as const)
-  return inTime<HookAnswer>(answered, milliseconds, () => 'unavailable')
+  return askInTime(hook, context, request, milliseconds, 'unavailable', toAnswer)
 }
 
 function toAnswer(value: unknown): HookAnswer {
   return value === true ? 'yes' : 'no'
+}
+
+/**
+ * Asks the application, within a time, and reads what it answers: at once where it does.
+ * @param unavailable what comes of it where the application, or reading its answer, throws, rejects or takes too long
+ */
+export function askInTime<C extends AuthContext, R>(
+  ask: (context: C, request: RequestView) => unknown,
+  context: C,
+  request: RequestView,
+  milliseconds: number,
+  unavailable: R,
+  read: (answer: unknown) => R,
+): Eventual<R> {
+  try {
+    const answer = ask(context, request)
+    if (isThere(answer)) return read(answer)
+    const answered = Promise.resolve(answer)
+      .then(read)
+      .catch(() => unavailable)
+    return inTime<R>(answered, milliseconds, () => unavailable)
+  } catch {
+    return unavailable
+  }
+}
+
+/** Whether an answer is there: a boolean, or an object that says `allow` itself. Anything else can be a promise, of whatever library. */
+function isThere(answer: unknown): boolean {
+  return typeof answer === 'boolean' || (typeof answer === 'object' && answer !== null && Object.hasOwn(answer, 'allow'))
 }

@@ -1,13 +1,16 @@
 import { type BindingMode, bindingModeAt } from '../binding/binding-policy.js'
-import type { RefusalCode } from '../challenge.js'
-import { functionAt, membersOf, oneOrListAt, optional, stringAt, wordAt } from '../config-shape.js'
+import type { RefusalCode, StepUp } from '../challenge.js'
+import { booleanAt, functionAt, membersOf, oneOrListAt, optional, stringAt, wordAt } from '../config-shape.js'
 import type { AuthContext } from '../delegation/context.js'
 import type { Party, UnknownParty } from '../delegation/party.js'
-import { ConfigError } from '../errors.js'
+import { ConfigError, type RefusalDetails } from '../errors.js'
+import type { JsonObject } from '../token/json.js'
+import { type CompiledDetail, compileDetails, type DetailRequirement, judgeDetails } from './details.js'
 import type { Hook } from './hook.js'
 import { compileMatchers, fitsNone, fitsOne, type PartyMatcher } from './matcher.js'
 import { issuersAt, type KnownIssuers, namesAt, requireIssuerForIds } from './rule.js'
 import { scopeAt } from './scopes.js'
+import { meetsStepUp, stepUpOf } from './step-up.js'
 
 type ContextKind = AuthContext['kind']
 type ClaimValue = string | number | boolean
@@ -44,6 +47,17 @@ export interface Requirement {
    * (default): either. Makes an issuer's `dpop` narrower on a route, never wider.
    */
   readonly dpop?: BindingMode
+  /** Authorization details (RFC 9396) that the call has: each of these in one and the same object. */
+  readonly authorizationDetails?: DetailRequirement | readonly DetailRequirement[]
+  /** The issuer names every actor: a token that says otherwise (`chain_complete`) does not meet it. Default `false`. */
+  readonly completeChain?: boolean
+  /**
+   * How the user has logged in (`acr`), one of these, the one that is preferred first: challenges name them (RFC 9470). A delegated
+   * call meets this and the next one only where its rule says `stepUp: 'subject'`.
+   */
+  readonly acr?: string | readonly string[]
+  /** How long ago the user has logged in (`auth_time`) at most, in whole seconds, 0 or more; the clock tolerance is added. */
+  readonly maxAuthAgeSeconds?: number
   /** Asked last; only `true` admits. Throwing, or taking longer than `limits.hookMilliseconds`, is a 503. */
   readonly check?: Hook<AuthContext>
 }
@@ -58,6 +72,10 @@ const MEMBERS = [
   'subject',
   'claims',
   'dpop',
+  'authorizationDetails',
+  'completeChain',
+  'acr',
+  'maxAuthAgeSeconds',
   'check',
 ] as const satisfies readonly (keyof Requirement)[]
 
@@ -77,6 +95,9 @@ export interface CompiledRequirement {
   readonly subject: CompiledParty | null
   readonly claims: readonly (readonly [claim: string, values: readonly ClaimValue[]])[]
   readonly dpop: BindingMode
+  readonly details: readonly CompiledDetail[]
+  readonly completeChain: boolean
+  readonly stepUp: StepUp | null
   readonly check: Hook<AuthContext> | null
 }
 
@@ -98,6 +119,9 @@ export function compileRequirement(requirement: unknown, issuers: KnownIssuers):
     subject: optional(members, 'subject', where, partyAt, null),
     claims: optional(members, 'claims', where, claimsAt, []),
     dpop: optional(members, 'dpop', where, (value, at) => dpopAt(value, at, issuers), 'allow' as const),
+    details: optional(members, 'authorizationDetails', where, (value, at) => compileDetails(value, at, issuers.detailTypes), []),
+    completeChain: optional(members, 'completeChain', where, booleanAt, false),
+    stepUp: stepUpOf(members, where),
     check: optional(members, 'check', where, functionAt<Hook<AuthContext>>, null),
   }
   requireIssuerForIds(members, where, issuers, compiled.actor?.matchers ?? null, compiled.subject?.matchers ?? null)
@@ -140,24 +164,71 @@ export function judgeDpop({ dpop }: CompiledRequirement, isBound: boolean): Refu
   return dpop === 'off' && isBound ? 'binding_unsupported' : null
 }
 
+/** What is known of a judged call beside its context. */
+export interface JudgedCall {
+  /** The verified claims, all of them, and the context before any rule. `null`: nothing was verified. */
+  readonly proven: { readonly claims: JsonObject; readonly context: AuthContext } | null
+  /** Whether the login that the token tells of counts for a delegated call. */
+  readonly loginCounts: boolean
+}
+
+/** The server's clock. */
+export interface JudgingClock {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number
+  readonly clockToleranceSeconds: number
+}
+
 /**
- * Judges a requirement, except its `check` and its `dpop`, in one order: kind, issuer, tenant, subject, actor, claims, scopes.
+ * Judges a requirement, except its `check` and its `dpop`, in one order: kind, issuer, tenant, subject, actor, chain, claims,
+ * authorization details, scopes that a rule took away, login, scopes. What no new token could mend comes before the login, so that
+ * nobody logs in in vain; missing scopes come after it, since its challenge names them too (RFC 9470 3).
  * @returns why the call is refused, or `null`
  */
-export function judgeRequirement(requirement: CompiledRequirement, context: AuthContext): RefusalCode | null {
-  return (
-    judgeKind(requirement, context) ??
+export function judgeRequirement(
+  requirement: CompiledRequirement,
+  context: AuthContext,
+  call: JudgedCall,
+  clock: JudgingClock,
+): RefusalCode | null {
+  const refusal =
+    judgeKind(requirement, context, call) ??
     judgeParties(requirement, context) ??
+    (requirement.completeChain && context.notices.includes('chain_incomplete') ? 'chain_incomplete' : null) ??
     (requirement.claims.every(([name, values]) => values.some((value) => context.claims[name] === value))
       ? null
       : 'requirement_failed') ??
-    judgeScopes(requirement, context)
-  )
+    (requirement.details.length === 0
+      ? null
+      : judgeDetails(requirement.details, context, call.proven?.context.authorizationDetails ?? []))
+  if (refusal !== null) return refusal
+  const scopes = judgeScopes(requirement, context)
+  if (requirement.stepUp === null || scopes === 'scope_not_delegated') return scopes
+  const claims = call.proven?.claims ?? {}
+  return meetsStepUp(requirement.stepUp, claims, clock.now() / 1000, clock.clockToleranceSeconds) ? scopes : 'step_up_required'
 }
 
-function judgeKind({ kinds }: CompiledRequirement, { kind }: AuthContext): RefusalCode | null {
-  if (kinds === null || kinds.has(kind)) return null
-  return kind === 'direct' ? 'delegation_required' : 'delegation_forbidden'
+/** What the challenge of a refusal tells of the requirement: the scopes where the call lacks some, and what is asked of the login. */
+export function challengeDetails(
+  refusal: RefusalCode,
+  requirement: CompiledRequirement,
+  context: AuthContext | null,
+): Pick<RefusalDetails, 'scopes' | 'stepUp'> {
+  const { scopes, anyScope, stepUp } = requirement
+  if (refusal === 'scope_insufficient') return { scopes: [...scopes, ...anyScope] }
+  if (refusal !== 'step_up_required' || stepUp === null) return {}
+  const lacksScopes = context !== null && judgeScopes(requirement, context) !== null
+  return { stepUp, scopes: lacksScopes ? [...scopes, ...anyScope] : [] }
+}
+
+/** A login is the user's own: what it proves is not proved of somebody who acts for the user, unless a rule says so. */
+function judgeKind(
+  { kinds, stepUp }: CompiledRequirement,
+  { kind }: AuthContext,
+  { loginCounts }: JudgedCall,
+): RefusalCode | null {
+  if (kinds !== null && !kinds.has(kind)) return kind === 'direct' ? 'delegation_required' : 'delegation_forbidden'
+  return stepUp !== null && kind !== 'direct' && !loginCounts ? 'delegation_forbidden' : null
 }
 
 function judgeParties(requirement: CompiledRequirement, context: AuthContext): RefusalCode | null {

@@ -1,4 +1,5 @@
 import {
+  booleanAt,
   functionAt,
   integerAt,
   listAt,
@@ -12,9 +13,10 @@ import {
 import type { DelegatedContext } from '../delegation/context.js'
 import type { DelegationKind } from '../delegation/dialect.js'
 import { ConfigError } from '../errors.js'
-import type { Hook } from './hook.js'
+import { type DetailTypes, detailTypeAt } from './details.js'
 import { alwaysCovers, compileMatchers, fitsOne, namesAnId, type PartyMatcher } from './matcher.js'
 import { compileScopes, type ScopePatterns } from './scopes.js'
+import type { When } from './when.js'
 
 /** Who may act for whom, and within which limits. The first rule that fits decides; a delegated call that none fits is refused. */
 export interface DelegationRule {
@@ -40,8 +42,22 @@ export interface DelegationRule {
   readonly maxLifetimeSeconds?: number
   /** Most actors in the chain. Default 1. */
   readonly maxDepth?: number
-  /** Asked last; only `true` admits. Throwing, or taking longer than `limits.hookMilliseconds`, is a 503. */
-  readonly when?: Hook<DelegatedContext>
+  /** The issuer names every actor: a token that says otherwise (`chain_complete`) is refused. Default `false`. */
+  readonly completeChain?: boolean
+  /** Types of `authorization_details` (RFC 9396) that are left to the call, or `'all'`. Default: none. */
+  readonly authorizationDetails?: string | readonly string[] | 'all'
+  /** `subject`: where a route asks for a login (`acr`, `maxAuthAgeSeconds`), the one that the token tells of counts. Default: no login does. */
+  readonly stepUp?: 'subject'
+  /**
+   * Asked last; only `true`, or an object with `allow: true`, admits. Throwing, taking longer than `limits.hookMilliseconds`, or
+   * answering with another object, is a 503.
+   */
+  readonly when?: When
+  /**
+   * Use an answer again that admits and has an `expiresAt`, for the same token and until then: `when` must not look at the
+   * request. Default `false`: it is asked for every request.
+   */
+  readonly whenCache?: boolean
 }
 
 const MEMBERS = [
@@ -56,7 +72,11 @@ const MEMBERS = [
   'methods',
   'maxLifetimeSeconds',
   'maxDepth',
+  'completeChain',
+  'authorizationDetails',
+  'stepUp',
   'when',
+  'whenCache',
 ] as const satisfies readonly (keyof DelegationRule)[]
 
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
@@ -75,7 +95,13 @@ export interface CompiledRule {
   readonly methods: ReadonlySet<string> | null
   readonly maxLifetimeSeconds: number | null
   readonly maxDepth: number
-  readonly when: Hook<DelegatedContext> | null
+  readonly completeChain: boolean
+  /** `null`: none. */
+  readonly authorizationDetails: ReadonlySet<string> | 'all' | null
+  /** Whether the login that the token tells of counts for its actor. */
+  readonly loginCounts: boolean
+  readonly when: When | null
+  readonly whenCache: boolean
 }
 
 /** What rules and requirements have to know about the issuers. */
@@ -88,6 +114,8 @@ export interface KnownIssuers {
   readonly scopesAreWords: boolean
   /** Tokens of one of them can be bound to a key. */
   readonly offersDpop: boolean
+  /** Types of `authorization_details` that one of them knows. */
+  readonly detailTypes?: DetailTypes
 }
 
 /** @throws {ConfigError} naming the rule, the member and the mend */
@@ -128,8 +156,13 @@ function compileRule(rule: unknown, where: string, issuers: KnownIssuers): Compi
     methods: optional(members, 'methods', where, methodsAt, null),
     maxLifetimeSeconds: optional(members, 'maxLifetimeSeconds', where, (value, at) => integerAt(value, at, 1), null),
     maxDepth: optional(members, 'maxDepth', where, (value, at) => integerAt(value, at, 1), 1),
-    when: optional(members, 'when', where, functionAt<Hook<DelegatedContext>>, null),
+    completeChain: optional(members, 'completeChain', where, booleanAt, false),
+    authorizationDetails: optional(members, 'authorizationDetails', where, (value, at) => detailsAt(value, at, issuers), null),
+    loginCounts: optional(members, 'stepUp', where, (value, at) => wordAt(value, at, ['subject']) === 'subject', false),
+    when: optional(members, 'when', where, functionAt<When>, null),
+    whenCache: optional(members, 'whenCache', where, booleanAt, false),
   }
+  if (compiled.whenCache && compiled.when === null) throw new ConfigError(`${where}.whenCache goes with when`)
   requireIssuerForIds(members, where, issuers, compiled.actors, compiled.subjects)
   return Object.freeze(compiled)
 }
@@ -163,6 +196,10 @@ function exceptScopesAt(value: unknown, where: string, issuers: KnownIssuers): S
   if (value === 'all')
     throw new ConfigError(`${where} is 'all', which would leave nothing: write a rule's scopes as a list instead`)
   return compileScopes(value, where, issuers.scopesAreWords)
+}
+
+function detailsAt(value: unknown, where: string, { detailTypes }: KnownIssuers): ReadonlySet<string> | 'all' {
+  return value === 'all' ? 'all' : new Set(oneOrListAt(value, where, (each, at) => detailTypeAt(each, at, detailTypes)))
 }
 
 function methodsAt(value: unknown, where: string): ReadonlySet<string> {

@@ -123,7 +123,7 @@ const proved = fc.record({ ...evidence, issuedAt: fc.constant(null), expiresAt: 
 const withTimes = fc.record({ ...evidence, issuedAt: orNull(seconds), expiresAt: seconds })
 
 const base = fc.record({
-  v: fc.constant('1.0' as const),
+  v: fc.constant('1.1' as const),
   id: uuidV7,
   type: fc.constant('access.decision' as const),
   time,
@@ -143,6 +143,13 @@ const { enum: reasons = [] } = auditEventSchema.properties['reason'] as { readon
 const codes = fc.constantFrom(...reasons.filter((code) => code !== null))
 const refusalStatus = fc.constantFrom(400, 401, 403, 503)
 
+const consent = fc.record({
+  consentId: orNull(identifier),
+  expiresAt: orNull(seconds.map((each) => Math.abs(each))),
+  ticket: orNull(identifier),
+  reason: orNull(foreignText),
+})
+
 /** Refused before there was a context. */
 const withoutContext = fc
   .record({
@@ -156,7 +163,7 @@ const withoutContext = fc
     ({ base, stage, reason, token, status }): Mutable<AuditEvent> => ({
       ...base,
       http: { ...base.http, status },
-      ...{ stage, decision: 'refuse', reason, rule: null, kind: null, subject: null, actor: null, chain: [] },
+      ...{ stage, decision: 'refuse', reason, rule: null, consent: null, kind: null, subject: null, actor: null, chain: [] },
       ...{ clientId: null, tenant: null, grantId: null, scopes: { token: [], effective: [] } },
       token: stage === 'credentials' ? NO_TOKEN : token,
       ...{ result: null, notices: [] },
@@ -180,7 +187,8 @@ const withContext = fc
     granted: scopes,
     effective: scopes,
     status: refusalStatus,
-    notices: fc.subarray(['self_actor' as const]),
+    consent: orNull(consent),
+    notices: fc.subarray(['self_actor' as const, 'chain_incomplete' as const]),
   })
   .map((drawn): Mutable<AuditEvent> => {
     const { base, kind, reason, rule, subject, chain, clientId, tenant, grantId, token, granted, effective, status, notices } =
@@ -194,6 +202,7 @@ const withContext = fc
       ...{ stage: 'rules', decision, reason: decision === 'allow' ? null : reason, rule: direct ? null : rule, kind, subject },
       ...{ actor: direct ? null : (chain[0] ?? NOBODY), chain: direct ? [] : chain, clientId, tenant, grantId, token },
       ...{ scopes: { token: granted, effective: refused ? [] : effective }, result: null, notices },
+      consent: direct ? null : drawn.consent,
     }
   })
 

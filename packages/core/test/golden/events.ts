@@ -67,6 +67,13 @@ export const GOLDEN_EVENTS: Readonly<Record<string, AuditEvent>> = {
     rule: 'agents',
     trace: { traceparent: TRACEPARENT },
   }),
+  'delegation-consented': golden({
+    kind: 'delegation',
+    actor: service,
+    chain: [service],
+    consent: { consentId: 'consent-17', expiresAt: 1790003600.5, ticket: 'CASE-42', reason: 'order lost, asked by phone' },
+    notices: ['chain_incomplete'],
+  }),
   'refused-without-credentials': golden({
     ...WITHOUT_CONTEXT,
     stage: 'credentials',
@@ -95,6 +102,13 @@ export const GOLDEN_EVENTS: Readonly<Record<string, AuditEvent>> = {
     reason: 'method_not_delegated',
     scopes: { token: ['orders:read'], effective: [] },
     http: { ...COMMON.http, method: 'DELETE', status: 403 },
+  }),
+  'refused-consent-withdrawn': golden({
+    decision: 'refuse',
+    reason: 'actor_unauthorized',
+    consent: { consentId: 'consent-17', expiresAt: null, ticket: null, reason: '=1+1' },
+    scopes: { token: ['orders:read'], effective: [] },
+    http: { ...COMMON.http, status: 403 },
   }),
   'would-refuse': golden({ decision: 'would_refuse', reason: 'actor_unauthorized', rule: null }),
   'outcome-completed': golden(outcome('completed', 200)),

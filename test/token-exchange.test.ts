@@ -7,6 +7,7 @@ import { createDpopClient, type MemorySink, memorySink } from '@behalf/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { visit } from '../examples/token-exchange/src/browser.js'
 import { CALLBACK, TOKEN_EXCHANGE } from '../examples/token-exchange/src/clients.js'
+import { type Consent, helpWanted } from '../examples/token-exchange/src/consents.js'
 import { httpsFetch } from '../examples/token-exchange/src/https-fetch.js'
 import { connect, issuerOf, type OAuthClient, type Tokens } from '../examples/token-exchange/src/oauth-client.js'
 import { readOwnToken } from '../examples/token-exchange/src/presented-token.js'
@@ -15,7 +16,7 @@ import { ACTOR_SCOPE, agentResource } from '../examples/token-exchange/src/resou
 import { ACCESS_TOKEN_TYPE } from '../examples/token-exchange/src/token-exchange.js'
 import { TokenLedger } from '../examples/token-exchange/src/token-ledger.js'
 import { type Framework, startWorld, type World } from '../examples/token-exchange/src/world.js'
-import { type Cast, castOf, exchangeParameters, recorded, refusalOf, toldBy } from './support/token-exchange.js'
+import { type Cast, castOf, exchangeParameters, recorded, refusalOf, signInOf, toldBy } from './support/token-exchange.js'
 
 /** What libraries print, from before any of them is loaded. */
 const printed = vi.hoisted(() => {
@@ -33,6 +34,8 @@ const ALL_SCOPES = ['orders:read', 'orders:refund', 'orders:write']
 let world: World
 let sinks: Record<Framework, MemorySink>
 let issuer: string
+/** Ada's, in each test a new one. */
+let consent: Consent
 
 beforeAll(async () => {
   process.on('warning', note)
@@ -43,6 +46,7 @@ beforeAll(async () => {
 
 beforeEach(() => {
   for (const sink of Object.values(sinks)) sink.clear()
+  consent = world.consents.give('ada', helpWanted())
 })
 
 afterAll(async () => {
@@ -107,7 +111,7 @@ describe.each(BINDINGS)('tokens bound by %s', (binding) => {
 
     test('[RFC8693-1.1-in-person] a customer calls in person', async () => {
       const { status, body } = await cast.helpdesk.call(cast.ada, 'GET', `${api}/orders`)
-      expect([status, body]).toEqual([200, { subject: 'ada', chain: [], rule: null, scopes: ALL_SCOPES }])
+      expect([status, body]).toEqual([200, { subject: 'ada', chain: [], rule: null, consent: null, scopes: ALL_SCOPES }])
       expect(await callerRecorded()).toEqual({
         kind: 'direct',
         subject: party('ada', 'user'),
@@ -122,7 +126,8 @@ describe.each(BINDINGS)('tokens bound by %s', (binding) => {
     test('[RFC8693-1.1-delegated] support calls for the customer, and both are recorded', async () => {
       const { status, body } = await cast.helpdesk.call(cast.support, 'GET', `${api}/orders`)
       const left = ['orders:read', 'orders:write']
-      expect([status, body]).toEqual([200, { subject: 'ada', chain: ['sam'], rule: 'support', scopes: left }])
+      const { consentId } = consent
+      expect([status, body]).toEqual([200, { subject: 'ada', chain: ['sam'], rule: 'support', consent: consentId, scopes: left }])
       expect(await callerRecorded()).toEqual({
         kind: 'delegation',
         subject: party('ada', 'user'),
@@ -137,7 +142,11 @@ describe.each(BINDINGS)('tokens bound by %s', (binding) => {
     test('[RFC8693-4.1-reexchanged] an agent calls two hops deep: it is the actor, and support stands behind it', async () => {
       const { status, body } = await cast.researcher.call(cast.agent, 'GET', `${api}/orders`)
       const { id } = cast.researcher
-      expect([status, body]).toEqual([200, { subject: 'ada', chain: [id, 'sam'], rule: 'agents', scopes: ['orders:read'] }])
+      const { consentId } = consent
+      expect([status, body]).toEqual([
+        200,
+        { subject: 'ada', chain: [id, 'sam'], rule: 'agents', consent: consentId, scopes: ['orders:read'] },
+      ])
       expect(await callerRecorded()).toEqual({
         kind: 'delegation',
         subject: party('ada', 'user'),
@@ -299,6 +308,7 @@ describe.each(BINDINGS)('tokens bound by %s', (binding) => {
         scope: 'orders:read orders:write orders:refund',
         act: { iss: issuer, sub: 'sam', sub_profile: 'user' },
         may_act: { iss: issuer, sub: cast.researcher.id },
+        ...signInOf(cast.ada),
       })
       expect(cnf).toEqual(claimsOf(cast.ada.access_token)['cnf'])
       expect(exp).toBe(Math.min(...[cast.ada, cast.sam].map(({ access_token }) => Number(claimsOf(access_token)['exp']))))
@@ -521,6 +531,7 @@ describe('the tokens that the authorization server takes for its own', () => {
     ['that it does not know', () => token({ jti: 'unknown' })],
     ['that was taken back', () => token({ jti: 'revoked' })],
     ['that comes of one that was taken back', () => token({ jti: 'child' })],
+    ['that comes of a session that was taken back', () => token({ jti: 'of a session' })],
   ]
 
   beforeAll(() => {
@@ -528,11 +539,25 @@ describe('the tokens that the authorization server takes for its own', () => {
     for (const id of ['known', 'revoked']) ledger.add(id, now + 60, [])
     ledger.add('child', now + 60, ['known', 'revoked'])
     ledger.revoke('revoked')
+    ledger.add('session', now + 60, [])
+    ledger.add('of a session', now + 60, ['session'])
+    ledger.revoke('session')
   })
 
   test('are those that it has issued, while they last', () => {
     expect(readOwnToken(token(), reader)).toMatchObject({ sub: 'ada', jti: 'known' })
     expect(ledger.stands('ended')).toBe(false) // forgotten
+  })
+
+  test('are none the less if another token of the session ends earlier, or comes later', () => {
+    ledger.add('session', now - 1, [])
+    ledger.add('late', now + 60, ['session'])
+    expect(ledger.stands('session')).toBe(false)
+    expect(ledger.stands('late')).toBe(false)
+    ledger.add('other session', now + 60, [])
+    ledger.add('other session', now - 1, [])
+    ledger.add('of another session', now + 60, ['other session'])
+    expect(ledger.stands('of another session')).toBe(true)
   })
 
   test.each(rows)('are none %s', (_what, make) => {

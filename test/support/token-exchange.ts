@@ -1,8 +1,10 @@
 /** Who takes part in the tests of the whole way, and what they get from the authorization server. */
 import type { AuditEvent } from '@behalf/core'
 import type { MemorySink } from '@behalf/testing'
+import type { Cookies } from '../../examples/token-exchange/src/browser.js'
 import type { Binding } from '../../examples/token-exchange/src/clients.js'
 import { type ApiAnswer, connect, type OAuthClient, type Tokens } from '../../examples/token-exchange/src/oauth-client.js'
+import { claimsOf } from '../../examples/token-exchange/src/printing.js'
 import { ACTOR_SCOPE, agentResource } from '../../examples/token-exchange/src/resources.js'
 import { ACCESS_TOKEN_TYPE } from '../../examples/token-exchange/src/token-exchange.js'
 import type { World } from '../../examples/token-exchange/src/world.js'
@@ -28,8 +30,11 @@ export interface Cast {
   readonly agent: Tokens
 }
 
-/** @param api the audience of the tokens */
-export async function castOf(world: World, binding: Binding, api: string): Promise<Cast> {
+/**
+ * @param api the audience of the tokens
+ * @param cookies of Ada's browser
+ */
+export async function castOf(world: World, binding: Binding, api: string, cookies?: Cookies): Promise<Cast> {
   const { issuer } = world.authorizationServer
   const sent: Cast['sent'] = { helpdesk: [], researcher: [], translator: [] }
   const client = (name: keyof Cast['sent']) => {
@@ -37,13 +42,19 @@ export async function castOf(world: World, binding: Binding, api: string): Promi
     return connect(issuer, world.clients[binding][name], { ca: world.ca, overhear })
   }
   const [helpdesk, researcher, translator] = await Promise.all([client('helpdesk'), client('researcher'), client('translator')])
-  const ada = await helpdesk.signIn(world.people.ada, api, 'orders:read orders:write orders:refund')
+  const ada = await helpdesk.signIn(world.people.ada, api, 'orders:read orders:write orders:refund', cookies)
   const sam = await helpdesk.signIn(world.people.sam, issuer, ACTOR_SCOPE)
   const support = await helpdesk.exchange({ subject: ada, actor: sam, resource: api })
   const errand = await helpdesk.exchange({ subject: ada, actor: sam, resource: agentResource(researcher.id) })
   const own = await researcher.ownToken(issuer, ACTOR_SCOPE)
   const agent = await researcher.exchange({ subject: errand, actor: own, resource: api, scope: 'orders:read' })
   return { helpdesk, researcher, translator, sent, ada, sam, support, errand, agent }
+}
+
+/** The grant and the session that a token comes of, as it says. */
+export function signInOf({ access_token }: Tokens): Readonly<Record<'grant_id' | 'sid', string>> {
+  const { grant_id, sid } = claimsOf(access_token)
+  return { grant_id: String(grant_id), sid: String(sid) }
 }
 
 /** The parameters of an exchange (RFC 8693 2.1), to be broken. */

@@ -2,7 +2,7 @@ import { resourceServer } from '@behalf/express'
 import '@behalf/express/request' // types req.auth
 import express from 'express'
 import type { ApiSurroundings } from './api-options.js'
-import { apiOptions, callerOf } from './api-options.js'
+import { apiOptions, callerOf, SECURITY_EVENTS } from './api-options.js'
 import type { RunningApi } from './running-api.js'
 
 /** The orders of a shop, with Express. */
@@ -10,6 +10,7 @@ export function createExpressApi(surroundings: ApiSurroundings): RunningApi {
   const api = resourceServer(apiOptions(surroundings))
   const app = express()
   app.use(api.metadata())
+  app.post(SECURITY_EVENTS, api.securityEvents()) // no caller's token: what is pushed is signed
   app.use(api.authenticate())
 
   app.get('/orders', api.guard({ scopes: 'orders:read' }), (req, res) => {
@@ -25,5 +26,5 @@ export function createExpressApi(surroundings: ApiSurroundings): RunningApi {
   app.get('/letters', api.guard({ scopes: 'orders:read', actor: { not: { profile: 'ai_agent' } } }), (req, res) => {
     res.json(callerOf(req.auth))
   })
-  return { listener: app, close: () => api.close() }
+  return { listener: app, revoke: (revocation) => api.revoke(revocation), close: () => api.close() }
 }

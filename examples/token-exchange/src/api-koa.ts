@@ -2,12 +2,13 @@ import { resourceServer } from '@behalf/koa'
 import Router from '@koa/router'
 import Koa from 'koa'
 import type { ApiSurroundings } from './api-options.js'
-import { apiOptions, callerOf } from './api-options.js'
+import { apiOptions, callerOf, SECURITY_EVENTS } from './api-options.js'
 import type { RunningApi } from './running-api.js'
 
 /** The same API with Koa. */
 export function createKoaApi(surroundings: ApiSurroundings): RunningApi {
   const api = resourceServer(apiOptions(surroundings))
+  const events = new Router().post(SECURITY_EVENTS, api.securityEvents()) // no caller's token: what is pushed is signed
   const router = new Router()
 
   router.get('/orders', api.guard({ scopes: 'orders:read' }), (ctx) => {
@@ -26,6 +27,6 @@ export function createKoaApi(surroundings: ApiSurroundings): RunningApi {
   })
 
   const app = new Koa()
-  app.use(api.metadata()).use(api.authenticate()).use(router.routes()).use(router.allowedMethods())
-  return { listener: app.callback(), close: () => api.close() }
+  app.use(api.metadata()).use(events.routes()).use(api.authenticate()).use(router.routes()).use(router.allowedMethods())
+  return { listener: app.callback(), revoke: (revocation) => api.revoke(revocation), close: () => api.close() }
 }

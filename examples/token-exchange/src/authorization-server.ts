@@ -6,10 +6,12 @@ import { InvalidTarget } from 'oidc-provider/lib/helpers/errors.js'
 import { Provider } from 'oidc-provider/lib/provider.js'
 import { type Clients, metadataOf } from './clients.js'
 import { extraClaimsOf } from './extra-claims.js'
+import type { Fetch } from './https-fetch.js'
 import type { HttpsServer } from './https-server.js'
 import type { People } from './people.js'
 import { publicKeyOf, readOwnToken, type TokenReader } from './presented-token.js'
 import { resourcesOf } from './resources.js'
+import { createTransmitter, type EventStream } from './security-events.js'
 import { grantEverything, offerSignIn, signInUrl } from './sign-in.js'
 import { createStore } from './store.js'
 import { type Exchanges, offerTokenExchange } from './token-exchange.js'
@@ -21,17 +23,29 @@ export interface Parties {
   readonly clients: Clients
   /** Origins of the APIs: what tokens for them name as their audience. */
   readonly apis: readonly string[]
+  /** Where APIs are told that something was taken back. */
+  readonly streams: readonly EventStream[]
+  /** Reaches them. */
+  readonly fetch: Fetch
 }
 
 /** The authorization server, while it listens. */
 export interface AuthorizationServer {
   readonly issuer: string
-  /** Takes a token back: neither it nor what was exchanged for it is exchanged any more. APIs accept them until they end. */
+  /** Takes a token back: neither it nor what was exchanged for it is exchanged any more. APIs are not told, and accept them until they end. */
   revoke(token: string): void
+  /**
+   * Takes back what somebody has signed in for: the session, its grants, and every token that came of them, also those that others have
+   * got for theirs. Resolves when every API has taken note: from then on they refuse those tokens.
+   * @param sessionId the claim `sid`
+   * @throws where an API has not. Nothing is exchanged any more even then
+   */
+  revokeSession(sessionId: string): Promise<void>
 }
 
 /** Starts oidc-provider on a server that listens, as an authorization server with token exchange, DPoP and client certificates. */
-export function startAuthorizationServer(server: HttpsServer, { people, clients, apis }: Parties): AuthorizationServer {
+export function startAuthorizationServer(server: HttpsServer, parties: Parties): AuthorizationServer {
+  const { people, clients, apis, streams, fetch } = parties
   const issuer = server.origin
   const signingKey = {
     ...generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }),
@@ -39,6 +53,7 @@ export function startAuthorizationServer(server: HttpsServer, { people, clients,
   }
   const ledger = new TokenLedger()
   const reader: TokenReader = { issuer, ledger, key: publicKeyOf(signingKey) }
+  const transmitter = createTransmitter({ issuer, signingKey, streams, fetch })
   const exchanges: Exchanges = new WeakMap()
   const registered = Object.values(clients).flatMap((each) => Object.values(each))
   const resources = resourcesOf(
@@ -54,7 +69,6 @@ export function startAuthorizationServer(server: HttpsServer, { people, clients,
     clientAuthMethods: ['client_secret_basic', 'self_signed_tls_client_auth'],
     clientBasedCORS: () => false,
     cookies: { keys: [randomBytes(32).toString('base64url')] },
-    expiresWithSession: () => false,
     extraTokenClaims: (_ctx, token) => ({ ...extraClaimsOf(token, issuer, people, registered, exchanges) }),
     features: {
       clientCredentials: { enabled: true },
@@ -95,8 +109,12 @@ export function startAuthorizationServer(server: HttpsServer, { people, clients,
   const provider = new Provider(issuer, configuration)
   offerSignIn(provider, people)
   offerTokenExchange(provider, reader, exchanges)
-  const remember = (token: AccessToken | ClientCredentials) =>
-    ledger.add(token.jti, Date.now() / 1000 + token.remainingTTL, exchanges.get(token)?.parents ?? [])
+  const remember = (token: AccessToken | ClientCredentials) => {
+    const expiresAt = Date.now() / 1000 + token.remainingTTL
+    const session = token.kind === 'AccessToken' ? token.sessionUid : undefined
+    if (session !== undefined) ledger.add(session, expiresAt, [])
+    ledger.add(token.jti, expiresAt, exchanges.get(token)?.parents ?? (session === undefined ? [] : [session]))
+  }
   provider.on('access_token.issued', remember)
   provider.on('client_credentials.issued', remember)
   server.serve(provider.callback())
@@ -105,6 +123,12 @@ export function startAuthorizationServer(server: HttpsServer, { people, clients,
     revoke(token) {
       const claims = readOwnToken(token, reader)
       if (claims !== null) ledger.revoke(claims.jti)
+    },
+    async revokeSession(sessionId) {
+      ledger.revoke(sessionId)
+      const session = await provider.Session.findByUid(sessionId)
+      await session?.destroy() // and with it codes that nobody has come for yet
+      await transmitter.sessionRevoked(sessionId)
     },
   }
 }

@@ -3,8 +3,12 @@ import type { Person } from './people.js'
 
 const MOST_PAGES = 10
 
+/** What a browser remembers of the places that it has been to: names and values of cookies. */
+export type Cookies = Map<string, string>
+
 /**
  * Does what a person does in a browser: follows redirects, keeps cookies, and fills in the form that asks for name and password.
+ * @param cookies the browser's; omitted: it has never been anywhere
  * @returns the address to which the authorization server sends the browser in the end
  */
 export async function visit(
@@ -12,8 +16,8 @@ export async function visit(
   start: URL,
   callback: string,
   { id, password }: Pick<Person, 'id' | 'password'>,
+  cookies: Cookies = new Map(),
 ): Promise<URL> {
-  const cookies = new Map<string, string>()
   let url = start
   let form: URLSearchParams | null = null
   for (let page = 0; page < MOST_PAGES; page++) {

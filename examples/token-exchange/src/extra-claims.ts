@@ -1,11 +1,11 @@
 import type { AccessToken, ClientCredentials } from 'oidc-provider'
 import { type Client, clientId } from './clients.js'
 import type { People } from './people.js'
-import type { Actor } from './presented-token.js'
+import type { Actor, SignIn } from './presented-token.js'
 import type { Exchanges } from './token-exchange.js'
 
 /** Claims of a token beside those of RFC 9068. */
-export interface ExtraClaims {
+export interface ExtraClaims extends SignIn {
   /** What the subject is. */
   readonly sub_profile: string
   /** Who acts for it (RFC 8693 4.1). */
@@ -24,7 +24,7 @@ export function extraClaimsOf(
 ): ExtraClaims {
   const client = clients.find(({ id }) => id === token.clientId)
   const subject = token.kind === 'AccessToken' ? token.accountId : (token.clientId ?? '')
-  const act = exchanges.get(token)?.act
+  const { act, signIn } = exchanges.get(token) ?? { signIn: signInOf(token) }
   const holder = act?.sub ?? subject // whoever has the token now has asked for help
   const program = clients.find(({ id }) => id === holder)
   const helper = Object.values(people).find(({ id }) => id === holder)?.helper ?? program?.helper ?? null
@@ -32,7 +32,15 @@ export function extraClaimsOf(
     sub_profile: clients.find(({ id }) => id === subject)?.profile ?? 'user',
     ...(act !== undefined && { act }),
     ...(helper !== null && { may_act: { iss: issuer, sub: accountOf(helper, people, client) } }),
+    ...signIn,
   }
+}
+
+/** Of a token that was not exchanged. `sid` is a name of the session, and not what its cookie holds. */
+function signInOf(token: AccessToken | ClientCredentials): SignIn {
+  if (token.kind !== 'AccessToken') return {}
+  const { grantId, sessionUid } = token
+  return { grant_id: grantId, ...(sessionUid !== undefined && { sid: sessionUid }) }
 }
 
 /** People are named as they are. A program has two registrations: meant is the one whose tokens are bound like those of the client at hand. */

@@ -1,5 +1,5 @@
 import * as openid from 'openid-client'
-import { visit } from './browser.js'
+import { type Cookies, visit } from './browser.js'
 import { CALLBACK, type Client, TOKEN_EXCHANGE } from './clients.js'
 import { type Fetch, httpsFetch } from './https-fetch.js'
 import type { Person } from './people.js'
@@ -32,8 +32,11 @@ export interface OAuthClient {
   readonly id: string
   /** Its connection, with its certificate where it has one: for calls that go another way than usual. */
   readonly fetch: Fetch
-  /** A person signs in: authorization code with PKCE (RFC 7636). */
-  signIn(person: Pick<Person, 'id' | 'password'>, resource: string, scope: string): Promise<Tokens>
+  /**
+   * A person signs in: authorization code with PKCE (RFC 7636).
+   * @param cookies of the person's browser; whoever has signed in with them before is not asked for the password again
+   */
+  signIn(person: Pick<Person, 'id' | 'password'>, resource: string, scope: string, cookies?: Cookies): Promise<Tokens>
   /** A token of the client itself (RFC 6749 4.4). */
   ownToken(resource: string, scope: string): Promise<Tokens>
   exchange(request: ExchangeRequest): Promise<Tokens>
@@ -71,7 +74,7 @@ export async function connect(issuer: string, client: Client, { ca, overhear }: 
     id,
     fetch,
     grant,
-    async signIn(person, resource, scope) {
+    async signIn(person, resource, scope, cookies) {
       const codeVerifier = openid.randomPKCECodeVerifier()
       const state = openid.randomState()
       const start = openid.buildAuthorizationUrl(config, {
@@ -82,7 +85,7 @@ export async function connect(issuer: string, client: Client, { ca, overhear }: 
         scope,
         state,
       })
-      const back = await visit(httpsFetch({ ca }), start, CALLBACK, person)
+      const back = await visit(httpsFetch({ ca }), start, CALLBACK, person, cookies)
       const checks = { pkceCodeVerifier: codeVerifier, expectedState: state }
       return openid.authorizationCodeGrant(config, back, checks, undefined, options)
     },

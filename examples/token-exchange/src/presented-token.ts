@@ -9,8 +9,16 @@ export interface Actor {
   readonly act?: Actor
 }
 
-/** Claims of a token of this server. */
-export interface TokenClaims {
+/** What a person has signed in for. Whatever is exchanged for its tokens inherits it. */
+export interface SignIn {
+  /** The grant that the tokens come of. */
+  readonly grant_id?: string
+  /** The session in which it was given. */
+  readonly sid?: string
+}
+
+/** Claims of a token of this server. A program's own token comes of no sign-in. */
+export interface TokenClaims extends SignIn {
   readonly iss: string
   readonly sub: string
   readonly aud: string

@@ -31,8 +31,8 @@ export function auditLines(events: readonly AuditEvent[]): readonly string[] {
   })
 }
 
-function lineOf({ subject, chain, http, reason, rule }: AuditEvent): string {
+function lineOf({ subject, chain, http, reason, rule, consent }: AuditEvent): string {
   const who = subject === null ? '(nobody proven)' : [...chain.map(({ id }) => `${id} for`), subject.id].join(' ') // as the chain reads
-  const why = reason ?? (rule === null ? 'in person' : `rule ${rule}`)
+  const why = reason ?? (rule === null ? 'in person' : `rule ${rule}, ${consent?.ticket}`)
   return `${who}: ${http.method} ${http.route ?? '(before routing)'} ${http.status} ${why}`
 }

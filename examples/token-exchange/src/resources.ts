@@ -1,7 +1,7 @@
 import type { ResourceServer } from 'oidc-provider'
 
 /** How long a token is good, in seconds. One that was exchanged ends with those that it comes from. */
-const TOKEN_SECONDS = 300
+export const TOKEN_SECONDS = 300
 
 /** What an actor token is good for: to be shown at the authorization server. */
 export const ACTOR_SCOPE = 'act'

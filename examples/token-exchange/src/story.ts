@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Binding } from './clients.js'
+import { helpWanted } from './consents.js'
 import { httpsFetch } from './https-fetch.js'
 import { connect, issuerOf, type OAuthClient, type Tokens } from './oauth-client.js'
 import { claimsOf, partiesOf } from './printing.js'
@@ -34,11 +35,13 @@ const unauthorized = (trail: string) => ({ status: 401, trail })
 export async function tellStory(world: World, api: string, binding: Binding): Promise<readonly string[]> {
   const scene = await setScene(world, api, binding)
   const ada = await customerComes(scene)
-  const sam = await supportComes(scene, ada)
+  const { sam, support } = await supportComes(scene, ada)
   const { errand, agent } = await agentIsSent(scene, ada, sam)
   await anotherIsSent(scene, errand)
   await tokenIsStolen(scene, agent, binding)
   await tokenIsTakenBack(scene, ada, errand)
+  await consentIsWithdrawn(scene, { ada, support, agent })
+  await everythingIsTakenBack(scene, { ada, support, agent })
   return scene.teller.trail
 }
 
@@ -69,8 +72,9 @@ async function customerComes({ world, api, teller, helpdesk }: Scene): Promise<T
   return ada
 }
 
-/** @returns Sam's actor token */
-async function supportComes({ world, api, issuer, teller, helpdesk }: Scene, ada: Tokens): Promise<Tokens> {
+/** @returns Sam's actor token, and the one that he has got for it and Ada's */
+async function supportComes(scene: Scene, ada: Tokens): Promise<{ sam: Tokens; support: Tokens }> {
+  const { world, api, issuer, teller, helpdesk } = scene
   const sam = await helpdesk.signIn(world.people.sam, issuer, ACTOR_SCOPE)
   teller.tell('Sam, of support, signs in', 'an actor token, for the authorization server')
   const unknown = unauthorized('(nobody proven): GET (before routing) 401 audience_mismatch')
@@ -83,11 +87,11 @@ async function supportComes({ world, api, issuer, teller, helpdesk }: Scene, ada
   const support = await helpdesk.exchange({ subject: ada, actor: sam, resource: api })
   assert.equal(partiesOf(support), 'sam for ada')
   teller.tell('Sam, whom she has asked, exchanges her token and his', `a token for ${partiesOf(support)}`)
-  const looks = admitted('sam for ada: GET /orders 200 rule support')
+  const looks = admitted('sam for ada: GET /orders 200 rule support, case-7')
   await teller.call('Support looks into her account', helpdesk, support, 'GET /orders', looks)
   const refund = forbidden('sam for ada: POST /orders/:id/refund 403 scope_not_delegated')
   await teller.call('It pays nothing back', helpdesk, support, 'POST /orders/7/refund', refund)
-  return sam
+  return { sam, support }
 }
 
 /** @returns what the agent was sent, and the token that it has got for it */
@@ -102,7 +106,7 @@ async function agentIsSent(scene: Scene, ada: Tokens, sam: Tokens): Promise<{ er
     teller.call(what, researcher, agent, request, expected)
   await call('Its token is not good for writing', 'POST /orders', forbidden(`${parties}: POST /orders 403 scope_insufficient`))
   await call('Letters are for people only', 'GET /letters', forbidden(`${parties}: GET /letters 403 actor_unauthorized`))
-  await call('The agent reads', 'GET /orders', admitted(`${parties}: GET /orders 200 rule agents`))
+  await call('The agent reads', 'GET /orders', admitted(`${parties}: GET /orders 200 rule agents, case-7`))
   return { errand, agent }
 }
 
@@ -137,6 +141,39 @@ async function tokenIsTakenBack(scene: Scene, ada: Tokens, errand: Tokens): Prom
   scene.world.authorizationServer.revoke(ada.access_token)
   const late = exchangeErrand(scene, scene.researcher, errand, scene.api)
   await scene.teller.refused('Ada takes her token back: what came of it is exchanged no more', late)
+}
+
+/** Tokens for Ada, and those of others for her. */
+interface Delegated {
+  readonly ada: Tokens
+  readonly support: Tokens
+  readonly agent: Tokens
+}
+
+async function consentIsWithdrawn(scene: Scene, { ada, support, agent }: Delegated): Promise<void> {
+  const { world, teller, helpdesk, researcher } = scene
+  const without = (tokens: Tokens) => forbidden(`${partiesOf(tokens)}: GET (before routing) 403 actor_unauthorized`)
+  const withOne = (tokens: Tokens, rule: string) => admitted(`${partiesOf(tokens)}: GET /orders 200 rule ${rule}, case-7`)
+
+  world.consents.withdraw('ada')
+  await teller.call('Ada withdraws her consent: support is let in no more', helpdesk, support, 'GET /orders', without(support))
+  await teller.call('Nor is the agent that it has sent', researcher, agent, 'GET /orders', without(agent))
+  await teller.call('Ada is', helpdesk, ada, 'GET /orders', admitted('ada: GET /orders 200 in person'))
+
+  world.consents.give('ada', helpWanted())
+  await teller.call('She consents again: support is let in', helpdesk, support, 'GET /orders', withOne(support, 'support'))
+  await teller.call('And so is the agent', researcher, agent, 'GET /orders', withOne(agent, 'agents'))
+}
+
+async function everythingIsTakenBack(scene: Scene, { ada, support, agent }: Delegated): Promise<void> {
+  const { world, teller, helpdesk, researcher } = scene
+  await world.authorizationServer.revokeSession(String(claimsOf(ada.access_token)['sid']))
+  teller.tell('Ada ends her session at the authorization server', 'both APIs have taken note')
+  const revoked = (tokens: Tokens) => unauthorized(`${partiesOf(tokens)}: GET (before routing) 401 token_revoked`)
+  await teller.call('Her own token is refused from now on', helpdesk, ada, 'GET /orders', revoked(ada))
+  await teller.call("So is support's", helpdesk, support, 'GET /orders', revoked(support))
+  await teller.call("And the agent's", researcher, agent, 'GET /orders', revoked(agent))
+  await customerComes(scene) // her next session is another one
 }
 
 /** An agent exchanges a token of somebody, and its own, for one that names both. */

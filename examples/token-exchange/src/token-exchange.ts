@@ -11,7 +11,7 @@ import {
   validateDpop,
 } from 'oidc-provider/lib/helpers/grants.js'
 import { TOKEN_EXCHANGE } from './clients.js'
-import { type Actor, readOwnToken, type TokenClaims, type TokenReader } from './presented-token.js'
+import { type Actor, readOwnToken, type SignIn, type TokenClaims, type TokenReader } from './presented-token.js'
 import { agentResource } from './resources.js'
 
 /** The only type that is taken and given (RFC 8693 3). */
@@ -45,6 +45,8 @@ type ExchangeContext = TokenEndpointGrantContext<ExchangeParameters>
 export interface Exchange {
   /** Who acts, and behind them whoever acted before. */
   readonly act: Actor
+  /** What the subject has signed in for: it ends with that. */
+  readonly signIn: SignIn
   /** Ids of the subject token and the actor token. */
   readonly parents: readonly string[]
 }
@@ -74,7 +76,7 @@ export function offerTokenExchange(provider: Provider, reader: TokenReader, exch
     token.scope = scopeOf(ctx, subject, target)
     token.accountId = subject.sub
     token.exp = Math.min(subject.exp, actor.exp) // it must not outlive what it comes from
-    exchanges.set(token, { act: actOf(actor, subject), parents: [subject.jti, actor.jti] })
+    exchanges.set(token, { act: actOf(actor, subject), signIn: signInOf(subject), parents: [subject.jti, actor.jti] })
     await checkDpopReplay(provider, ctx, proof, client.clientId)
 
     ctx.oidc.entity('AccessToken', token)
@@ -141,6 +143,11 @@ function scopeOf({ oidc: { params } }: ExchangeContext, { scope = '' }: TokenCla
   const excess = asked.find((each) => !granted.includes(each))
   if (excess !== undefined) throw new InvalidScope('the subject token does not have this scope', excess)
   return asked.join(' ')
+}
+
+/** The new token comes of the same sign-in. */
+function signInOf({ grant_id, sid }: TokenClaims): SignIn {
+  return { ...(grant_id !== undefined && { grant_id }), ...(sid !== undefined && { sid }) }
 }
 
 /** The new actor, and nested in it whoever acted before (RFC 8693 4.1). */

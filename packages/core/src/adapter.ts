@@ -20,6 +20,9 @@ export {
   type Exchange,
   type ResourceServer,
 } from './resource-server.js'
+export type { Revocation } from './revocation/revocation.js'
+export { answerPush, type PushStream } from './security-events/push.js'
+export type { SecurityEventReceiver } from './security-events/receiver.js'
 export { andThen, attempt, type Eventual } from './thenable.js'
 export type { Passage } from './visit.js'
 

@@ -156,7 +156,7 @@ function nothingReadable(): UnverifiedInspection {
 /** Only its issuer is read, as the name space of the subject; it is in no context that anybody gets to see. */
 function unprovedInfo({ issuer }: Issuer, { aud }: JsonObject): TokenInfo {
   const audience = audiencesOf(aud) ?? []
-  return { issuer, audience, id: '', type: null, issuedAt: null, expiresAt: 0, keyId: null, algorithm: '' }
+  return { issuer, audience, id: '', type: null, issuedAt: null, expiresAt: 0, keyId: null, algorithm: null }
 }
 
 function callerOf(context: AuthContext): UnverifiedCaller {

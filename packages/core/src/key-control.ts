@@ -26,12 +26,22 @@ export interface KeyControl {
 
 /** What a server offers about its issuers' keys; `ready` is told of in `ResourceServer`. */
 export function createKeyControl(
-  { issuers, knownIssuers, limits, dpop }: Pick<Settings, 'issuers' | 'knownIssuers' | 'limits' | 'dpop'>,
+  {
+    issuers,
+    knownIssuers,
+    limits,
+    dpop,
+    revocations,
+  }: Pick<Settings, 'issuers' | 'knownIssuers' | 'limits' | 'dpop' | 'revocations'>,
   verifier: Pick<Verifier, 'forget'>,
 ): { readonly ready: () => Promise<void>; readonly keys: KeyControl } {
   async function ready(): Promise<void> {
     const listed = knownIssuers.names === null ? [] : [...issuers.known()] // one tenant's trouble is not the API's
-    await Promise.all([replayReady(), ...listed.map(async ({ keys }) => keys.within(limits.keysStaleSeconds))])
+    await Promise.all([
+      replayReady(),
+      revocationsReady(),
+      ...listed.map(async ({ keys }) => keys.within(limits.keysStaleSeconds)),
+    ])
   }
 
   async function replayReady(): Promise<void> {
@@ -39,6 +49,14 @@ export function createKeyControl(
       await dpop?.replay.ready?.()
     } catch {
       throw new AuthError('replay_unavailable', { retryAfterSeconds: limits.retryAfterSeconds })
+    }
+  }
+
+  async function revocationsReady(): Promise<void> {
+    try {
+      await revocations?.ready()
+    } catch {
+      throw new AuthError('revocation_unavailable', { retryAfterSeconds: limits.retryAfterSeconds })
     }
   }
 

@@ -22,8 +22,12 @@ import {
 } from './limits.js'
 import { limitsAt } from './limits-option.js'
 import { type MetadataOptions, type ResourceMetadata, resolveMetadata } from './metadata.js'
+import { compileNotEnded, type NotEnded } from './not-ended.js'
 import { createDecider, type Decide } from './policy/decide.js'
 import { compileRules, type DelegationRule, type KnownIssuers } from './policy/rule.js'
+import { type RevocableIssuers, type RevocationOptions, readRevocationOptions } from './revocation/revocation-options.js'
+import { createRevocations, type Revocations } from './revocation/revocations.js'
+import { resolveSecurityEvents, type SecurityEventOptions, type SecurityEventSettings } from './security-events/options.js'
 import type { CredentialsSource } from './token/credentials.js'
 import type { CacheOptions } from './token/verified-cache.js'
 import { allowPrivateAt, type DiscoveryOptions, resolveIssuers } from './trusted-issuers.js'
@@ -62,6 +66,10 @@ export interface ResourceServerOptions {
   readonly mtls?: MtlsOptions
   /** What the API says about itself at `/.well-known/oauth-protected-resource` (RFC 9728); challenges then name that place. */
   readonly metadata?: MetadataOptions
+  /** How tokens are ended before their time: by `api.revoke()`, and by whoever else writes to the sets. Default: not at all. */
+  readonly revocation?: RevocationOptions
+  /** Who may tell this API, by security events that are pushed to it, that tokens were ended; needs `revocation`. See `securityEvents()`. */
+  readonly securityEvents?: SecurityEventOptions
   /** Bounds to change; the rest keep their defaults. */
   readonly limits?: Partial<Limits>
   /** Bounds of the verified-token cache; `false`: none. */
@@ -93,6 +101,8 @@ const MEMBERS = [
   'dpop',
   'mtls',
   'metadata',
+  'revocation',
+  'securityEvents',
   'limits',
   'cache',
   'warmUp',
@@ -112,6 +122,12 @@ export interface Settings {
   readonly credentialsFrom: CredentialsSource | null
   /** Whether a call comes from the sender that its token is bound to. */
   readonly binder: CompiledBinder
+  /** What a proven token is asked about on each request. */
+  readonly notEnded: NotEnded
+  /** What ends tokens before their time; `null`: nothing does. */
+  readonly revocations: Revocations | null
+  /** Who may push security events; `null`: nobody. */
+  readonly securityEvents: SecurityEventSettings | null
   /** What proofs are judged by; `null`: none are. */
   readonly dpop: DpopSettings | null
   /** The memory of used proofs, also where no issuer asks for proofs: it is closed with the server. */
@@ -140,7 +156,14 @@ export function resolveOptions(options: unknown): Settings {
   const bindings = resolveBindings(members, where, { limits, now, toleranceSeconds: clockToleranceSeconds })
 
   const allowPrivate = optional(members, 'discovery', where, allowPrivateAt, null)
-  const environment = { limits, now, fetch, random: Math.random, dpopLacks: bindings.dpopLacks }
+  const environment = {
+    limits,
+    now,
+    fetch,
+    random: Math.random,
+    toleranceSeconds: clockToleranceSeconds,
+    dpopLacks: bindings.dpopLacks,
+  }
   const { issuers, knownIssuers, policies } = resolveIssuers(members['issuers'], environment, allowPrivate)
   const dpop = policies === null || policies.some((policy) => policy.dpop !== 'off') ? bindings.dpop : null
   const mtls = policies === null || policies.some((policy) => policy.mtls !== 'off')
@@ -163,6 +186,30 @@ export function resolveOptions(options: unknown): Settings {
     },
     null,
   )
+  const revocations = optional(
+    members,
+    'revocation',
+    where,
+    (value) =>
+      createRevocations({
+        ...readRevocationOptions(value, 'revocation', revocableIssuers(issuers, knownIssuers)),
+        toleranceSeconds: clockToleranceSeconds,
+        limits,
+        now,
+      }),
+    null,
+  )
+  const eventEnvironment = { ...environment, listed: true, tokenIssuers: knownIssuers.names, clockToleranceSeconds }
+  const securityEvents = optional(
+    members,
+    'securityEvents',
+    where,
+    (value) => resolveSecurityEvents(value, 'securityEvents', eventEnvironment),
+    null,
+  )
+  if (securityEvents !== null && revocations === null) {
+    throw new ConfigError('securityEvents needs revocation, with a set that keeps what they end')
+  }
   const rules = optional(members, 'delegation', where, (value) => compileRules(value, knownIssuers), [])
   const mode = optional(members, 'mode', where, (value, at) => wordAt(value, at, ['enforce', 'report']), 'enforce' as const)
   return Object.freeze({
@@ -175,6 +222,13 @@ export function resolveOptions(options: unknown): Settings {
     refusals: optional(members, 'refusals', where, (value, at) => wordAt(value, at, ['respond', 'forward']), 'respond' as const),
     contextProperty: optional(members, 'contextProperty', where, propertyAt, 'auth'),
     binder: compileBinder({ dpop: dpop && createDpopJudge(dpop), certificate: mtls ? bindings.certificate : null }),
+    revocations,
+    notEnded: compileNotEnded({
+      revocations,
+      statusLists: [...issuers.known()].some((each) => each.statusLists !== null),
+      limits,
+    }),
+    securityEvents,
     dpop,
     replay: bindings.dpop?.replay ?? null,
     offer: dpop === null && metadata === null ? null : offerOf(dpopAlgorithms, dpopRequired, metadata),
@@ -185,6 +239,14 @@ export function resolveOptions(options: unknown): Settings {
     warmUp: optional(members, 'warmUp', where, booleanAt, false),
     now,
   })
+}
+
+function revocableIssuers(issuers: IssuerRegistry, { names }: KnownIssuers): RevocableIssuers {
+  const listed = new Map(names === null ? [] : [...issuers.known()].map((each) => [each.issuer, each.claims.mapping] as const))
+  return {
+    names,
+    claimOf: (issuer, basis) => listed.get(issuer)?.[basis === 'grantId' ? 'grant' : 'session'] ?? null,
+  }
 }
 
 function offerOf(

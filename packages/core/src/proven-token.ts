@@ -7,7 +7,9 @@ import type { AuthError } from './errors.js'
 import type { Issuer } from './issuers/issuer.js'
 import type { Limits } from './limits.js'
 import type { FitMemo } from './policy/decide.js'
-import type { Algorithm } from './token/algorithms.js'
+import type { RevocationMemo } from './revocation/revocations.js'
+import type { Proof } from './signature-proof.js'
+import type { StatusReference } from './status-list/reference.js'
 import { isIdentifier } from './token/identifier.js'
 import type { JsonObject } from './token/json.js'
 
@@ -15,15 +17,18 @@ import type { JsonObject } from './token/json.js'
 export interface ProvenToken {
   readonly token: string
   readonly issuer: Issuer
-  readonly algorithm: Algorithm
-  /** Thumbprint of the key that proved the signature. */
-  readonly thumbprint: string
+  /** The signature that holds; `null`: the issuer was asked about the token instead. */
+  readonly proof: Pick<Proof, 'algorithm' | 'thumbprint'> | null
   readonly header: JsonObject
   readonly claims: JsonObject
   /** Before any rule: a delegated context still has the token's own scopes. */
   readonly context: AuthContext
   /** What the token is bound to (`cnf`, RFC 7800 3.1). That its sender is the one is proved for each request. */
   readonly confirmation: Confirmation | 'unsupported' | null
+  /** The session that the issuer's claim names (`claims.session`); `null`: none. */
+  readonly sessionId: string | null
+  /** Where the issuer says whether the token is still good; `null`: nowhere, or nobody looks. */
+  readonly status: StatusReference | null
   /** Whether the claims carry delegation at all; asked only where a call is refused. */
   readonly carriesDelegation: () => boolean
   /** What was worked out from the token alone, so that its next request need not. */
@@ -31,7 +36,7 @@ export interface ProvenToken {
 }
 
 /** Filled as it is needed. Nothing in it depends on a request. */
-export interface TokenMemo extends FitMemo {
+export interface TokenMemo extends FitMemo, RevocationMemo {
   /** The caller as events say it, and the context that it was made from. */
   caller: { readonly context: AuthContext; readonly told: AuditCaller } | null
 }
@@ -78,7 +83,7 @@ export function tokenInfo(issuer: Issuer, header: JsonObject, claims: JsonObject
     issuedAt: typeof iat === 'number' ? iat : null,
     expiresAt: typeof exp === 'number' ? exp : 0,
     keyId: textOf(header['kid']),
-    algorithm: String(header['alg']),
+    algorithm: textOf(header['alg']),
   })
 }
 

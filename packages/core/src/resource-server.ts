@@ -4,7 +4,7 @@ import type { Presentation } from './binding/bind.js'
 import { type RefusalCode, type Scheme, statusOf } from './challenge.js'
 import { booleanAt, membersOf, optional } from './config-shape.js'
 import { type AuthContext, admitted, type DelegatedContext, isDelegated } from './delegation/context.js'
-import { ApplicationError, AuthError, ConfigError } from './errors.js'
+import { ApplicationError, AuthError, ConfigError, type RefusalDetails } from './errors.js'
 import { createKeyControl, type KeyControl } from './key-control.js'
 import { createMarks } from './marks.js'
 import { metadataAnswer } from './metadata.js'
@@ -13,6 +13,7 @@ import { admitsMethod } from './policy/decide.js'
 import { askHook } from './policy/hook.js'
 import {
   type CompiledRequirement,
+  challengeDetails,
   compileRequirement,
   judgeDpop,
   judgeRequirement,
@@ -20,6 +21,8 @@ import {
 } from './policy/requirement.js'
 import { isRefused, type ProvenToken, type RefusedToken } from './proven-token.js'
 import type { HttpAnswer, RequestView, ResponseView } from './request-view.js'
+import type { Revocation } from './revocation/revocation.js'
+import { createSecurityEventReceiver, type SecurityEventReceiver } from './security-events/receiver.js'
 import { delegatedChannel, refusalChannel, verificationChannel } from './telemetry.js'
 import { andThen, attempt, type Eventual, orRejected } from './thenable.js'
 import { type Credentials, isBearerToken, readCredentials } from './token/credentials.js'
@@ -65,12 +68,21 @@ export interface ResourceServer {
   /**
    * Resolves when every configured issuer has keys that can prove signatures, fetching those that are missing; rejects with
    * {@link AuthError} `keys_unavailable` where one could not be read now. Waits for the memory of used proofs too, without a limit
-   * of its own (`replay_unavailable`). For readiness probes, which ask again by themselves. Where `issuers` is a function there are
+   * of its own (`replay_unavailable`), and for shared revocations (`revocation_unavailable`). For readiness probes, which ask again by themselves. Where `issuers` is a function there are
    * no keys to wait for.
    */
   ready(): Promise<void>
   /** The keys of the issuers: for emergencies, and for people who look. */
   readonly keys: KeyControl
+  /**
+   * Ends tokens before their time: they are refused with `token_revoked` from the next request on, also where they are remembered.
+   * Resolves when every set that is asked about it has it; what is shared may take the other replicas up to a second. Rejects with
+   * {@link RevocationError} where a set is full or cannot be reached, and with {@link ConfigError} where no set would be asked: what other
+   * sets have taken by then stays revoked. Needs the option `revocation`.
+   */
+  revoke(revocation: Revocation): Promise<void>
+  /** Who receives security events that are pushed to this API (RFC 8935). Throws {@link ConfigError} where the option `securityEvents` is not given. */
+  securityEvents(): SecurityEventReceiver
   /** What the API says about itself (RFC 9728), for whoever asks for it. Throws {@link ConfigError} where the option `metadata` is not given. */
   metadata(): (request: RequestView) => HttpAnswer | null
   /** Flushes and closes the sinks, and waits for them without a limit of its own; tells of lost events not yet told. Then closes the memory of used proofs. Stops timers. */
@@ -89,7 +101,7 @@ export interface ResourceServer {
  */
 export function createResourceServer(options: ResourceServerOptions): ResourceServer {
   const settings = resolveOptions(options)
-  const { limits, now, issuers, binder, offer } = settings
+  const { limits, now, issuers, binder, offer, revocations } = settings
   const cache =
     settings.cache === null ? null : new VerifiedCache<ProvenToken>(settings.cache.maxEntries, settings.cache.maxBytes)
   const verifier = createVerifier({ ...settings, cache })
@@ -97,6 +109,10 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
   const log = createVisitLog(recorder, now)
   const visits = createMarks<Visit>()
   const { ready, keys } = createKeyControl(settings, verifier)
+  const receiver =
+    settings.securityEvents === null || revocations === null
+      ? null
+      : createSecurityEventReceiver(settings.securityEvents, revocations.revoke)
   if (settings.mode === 'report') {
     process.emitWarning("behalf: mode 'report' lets calls through that no delegation rule admits", { code: 'BEHALF_REPORT_MODE' })
   }
@@ -116,8 +132,9 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     return andThen(verify(token, recalled, note), (proven) => {
       visit.proven = proven
       const exchange = { request: visit.view, response }
-      const bound = bind(proven, { scheme, anew: proven !== recalled, exchange }, note)
-      return andThen(bound, () => andThen(applyRules(visit, proven), () => record(visit, response)))
+      const bound = () => bind(proven, { scheme, anew: proven !== recalled, exchange }, note)
+      const goOn = () => andThen(bound(), () => andThen(applyRules(visit, proven), () => record(visit, response)))
+      return notEnded === null ? goOn() : andThen(notEnded(proven, note), goOn)
     })
   }
 
@@ -165,6 +182,16 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     })
   }
 
+  /** What its issuer or this API has said about the token since it was issued: asked for each request. `null`: nobody is asked, and there is no such step. */
+  const { judge: judgeEnding } = settings.notEnded
+  const notEnded =
+    judgeEnding === null
+      ? null
+      : (proven: ProvenToken, note: Note): Eventual<void> =>
+          andThen(judgeEnding(proven), (error) => {
+            if (error !== null) throw refuse(note, 'verify', error, { context: proven.context })
+          })
+
   /** A token that is bound to its sender (RFC 7800 3.1) is presented by that sender. Asked for each request, also on a cache hit. */
   function bind(
     { token, confirmation, issuer, context }: ProvenToken,
@@ -180,10 +207,12 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
   function applyRules(visit: Visit, { context, memo }: ProvenToken): Eventual<void> {
     visit.context = context
     if (!isDelegated(context)) return
-    return andThen(settings.decide(context, memo, visit.view, limits.hookMilliseconds), (decision) => {
-      const { refusal, rule, context: narrowed } = decision
+    return andThen(settings.decide(context, memo, visit.view, settings), (decision) => {
+      const { refusal, rule, context: narrowed, consent } = decision
       const name = rule?.id ?? null
       tellDelegated(context, name, refusal)
+      visit.consent = consent
+      visit.loginCounts = rule?.loginCounts ?? false
       if (refusal === null) {
         visit.context = narrowed
         visit.rule = rule
@@ -195,7 +224,8 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
         log.refused(visit, 'rules', error, { context, rule: name })
         throw error
       }
-      visit.context = admitted(context, { rule: null, scopes: context.scopes, wouldRefuse: refusal })
+      const { scopes, authorizationDetails } = context
+      visit.context = admitted(context, { rule: null, scopes, wouldRefuse: refusal, authorizationDetails })
       visit.admission = { decision: 'would_refuse', reason: refusal, rule: name }
     })
   }
@@ -239,11 +269,14 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
 
   /** Why a requirement refuses a visit, or `null`. In `report` mode what a rule's limits refuse is recorded, and relaxed. */
   function judge(visit: Visit, context: AuthContext, requirement: CompiledRequirement): Eventual<RefusalCode | null> {
-    const refusal = judgeDpop(requirement, isBoundToKey(visit)) ?? judgeMethod(visit) ?? judgeRequirement(requirement, context)
+    const refusal =
+      judgeDpop(requirement, isBoundToKey(visit)) ?? judgeMethod(visit) ?? judgeRequirement(requirement, context, visit, settings)
     if (refusal === null) return askCheck(visit, context, requirement)
     if (settings.mode !== 'report' || !MADE_BY_RULES.has(refusal) || !isDelegated(context)) return refusal
     return andThen(relax(visit, context, refusal), (relaxed) =>
-      relaxed === null ? 'audit_unavailable' : (judgeRequirement(requirement, relaxed) ?? askCheck(visit, relaxed, requirement)),
+      relaxed === null
+        ? 'audit_unavailable'
+        : (judgeRequirement(requirement, relaxed, visit, settings) ?? askCheck(visit, relaxed, requirement)),
     )
   }
 
@@ -264,8 +297,8 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
    * @returns the relaxed context; `null` where the sinks did not accept that, and everything stays as it was
    */
   function relax(visit: Visit, context: DelegatedContext, reason: RefusalCode): Eventual<DelegatedContext | null> {
-    const scopes = visit.proven?.context.scopes ?? context.scopes
-    const relaxed = admitted(context, { rule: null, scopes, wouldRefuse: reason })
+    const { scopes, authorizationDetails } = visit.proven?.context ?? context
+    const relaxed = admitted(context, { rule: null, scopes, wouldRefuse: reason, authorizationDetails })
     const admission = { decision: 'would_refuse', reason, rule: visit.admission.rule } as const
     const after: Visit = { ...visit, requestId: visit.requestId, context: relaxed, rule: null, admission }
     return andThen(accepted(after, 'requirement'), (isAccepted) => {
@@ -278,8 +311,8 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     })
   }
 
-  function errorOf(code: RefusalCode, scopes: readonly string[] = []): AuthError {
-    return new AuthError(code, { scopes, ...(statusOf(code) === 503 && { retryAfterSeconds: limits.retryAfterSeconds }) })
+  function errorOf(code: RefusalCode, details: RefusalDetails = {}): AuthError {
+    return new AuthError(code, { ...details, ...(statusOf(code) === 503 && { retryAfterSeconds: limits.retryAfterSeconds }) })
   }
 
   /** Nothing is done twice; but a place that takes nobody anonymous must not rely on one that does. */
@@ -311,8 +344,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     const { context } = visit
     return andThen(context === null ? 'credentials_missing' : judge(visit, context, requirement), (refusal) => {
       if (refusal === null) return
-      const { scopes, anyScope } = requirement
-      const error = errorOf(refusal, refusal === 'scope_insufficient' ? [...scopes, ...anyScope] : [])
+      const error = errorOf(refusal, challengeDetails(refusal, requirement, visit.context))
       visit.guardStatus = error.status
       log.refused(visit, 'requirement', error, { context: visit.context, rule: visit.admission.rule })
       throw told(visit.scheme, error)
@@ -371,6 +403,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
       const unrecorded: Note = () => {}
       try {
         const proven = await verify(token, verifier.recall(token), unrecorded)
+        await notEnded?.(proven, unrecorded)
         await bind(proven, { scheme: 'Bearer', anew: true, exchange: null }, unrecorded)
         return proven.context
       } catch (error) {
@@ -382,6 +415,16 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
 
     keys,
 
+    async revoke(revocation) {
+      if (revocations === null) throw new ConfigError('revoke() needs the option revocation, with a set to keep it')
+      await revocations.revoke(revocation)
+    },
+
+    securityEvents() {
+      if (receiver === null) throw new ConfigError('securityEvents() needs the option securityEvents, with who may push them')
+      return receiver
+    },
+
     metadata() {
       const { metadata } = settings
       if (metadata === null) throw new ConfigError('metadata() needs the option metadata, with the resource that it is about')
@@ -390,10 +433,11 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
 
     async close() {
       issuers.close()
+      receiver?.close()
       try {
         await recorder.close()
       } finally {
-        await settings.replay?.close?.()
+        await Promise.all([settings.replay?.close?.(), revocations?.close()])
       }
     },
   }

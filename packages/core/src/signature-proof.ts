@@ -17,8 +17,12 @@ export interface Proof {
 
 /** The signature's part of a proof: everything up to here is somebody's text, everything after it the issuer's word. */
 export interface SignatureProver {
-  /** @throws {AuthError} */
-  prove(jwt: UnverifiedJwt): Eventual<Proof>
+  /**
+   * @param encryptedFor the issuer for whose key the token was encrypted: it has to be the one that signed it. `null`: it came plain,
+   *   which an issuer that encrypts its tokens does not do
+   * @throws {AuthError}
+   */
+  prove(jwt: UnverifiedJwt, encryptedFor: string | null): Eventual<Proof>
   /**
    * A key that is gone proves nothing any more, nor one that the token does not name any more: by material, id and algorithm.
    * @throws {AuthError} `key_unknown`, `keys_unavailable`
@@ -60,10 +64,13 @@ export function createSignatureProver({ issuers, limits }: { issuers: IssuerRegi
   }
 
   return {
-    prove(jwt) {
+    prove(jwt, encryptedFor) {
       const iss = jwt.unverifiedClaims['iss']
-      if (typeof iss !== 'string') throw new AuthError('issuer_unknown')
-      return andThen(issuers.find(iss), (issuer) => proveBy(issuer, jwt, true))
+      if (typeof iss !== 'string' || (encryptedFor !== null && encryptedFor !== iss)) throw new AuthError('issuer_unknown')
+      return andThen(issuers.find(iss), (issuer) => {
+        if (issuer.decrypter !== null && encryptedFor === null) throw new AuthError('encryption_required')
+        return proveBy(issuer, jwt, true)
+      })
     },
     requireKey,
   }

@@ -15,7 +15,7 @@ export interface DiscoveryOptions {
   readonly allowPrivateAddresses?: boolean
 }
 
-type Environment = Omit<IssuerEnvironment, 'keepFresh' | 'screen'>
+type Environment = Omit<IssuerEnvironment, 'keepFresh' | 'listed' | 'screen'>
 
 /**
  * @param allowPrivate `null`: not said
@@ -27,15 +27,21 @@ export function resolveIssuers(
   allowPrivate: boolean | null,
 ): { readonly issuers: IssuerRegistry; readonly knownIssuers: KnownIssuers; readonly policies: readonly BindingPolicy[] | null } {
   if (typeof value === 'function') {
-    const environment = { ...common, keepFresh: false, screen: allowPrivate ? null : publicAddressesOnly() }
+    const environment = { ...common, keepFresh: false, listed: false, screen: allowPrivate ? null : publicAddressesOnly() }
     return {
       issuers: new AskedIssuers(functionAt<IssuerLookup>(value, 'issuers'), environment),
-      knownIssuers: { names: null, several: true, scopesAreWords: true, offersDpop: common.dpopLacks === null },
+      knownIssuers: {
+        names: null,
+        several: true,
+        scopesAreWords: true,
+        offersDpop: common.dpopLacks === null,
+        detailTypes: null,
+      },
       policies: null,
     }
   }
   if (allowPrivate !== null) throw new ConfigError('discovery is for issuers as a function: leave it out beside a list')
-  const issuers = listIssuers(value, { ...common, keepFresh: true, screen: null })
+  const issuers = listIssuers(value, { ...common, keepFresh: true, listed: true, screen: null })
   const policies = [...issuers.values()].map(({ binding }) => binding)
   return {
     issuers: new ListedIssuers(issuers),
@@ -44,6 +50,7 @@ export function resolveIssuers(
       several: issuers.size > 1,
       scopesAreWords: [...issuers.values()].every(writesWords),
       offersDpop: policies.some(({ dpop }) => dpop !== 'off'),
+      detailTypes: new Set([...issuers.values()].flatMap(({ dialect }) => [...(dialect.authorizationDetails ?? [])])),
     },
     policies,
   }

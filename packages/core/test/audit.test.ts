@@ -4,6 +4,7 @@ import { curity } from '@behalf/core/issuers'
 import { createSigningKey, fixtures, memorySink, sinkContract, testEvent } from '@behalf/testing'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { deferred } from '../../../test/support/deferred.js'
+import { NO_JWT } from '../../../test/support/endings.js'
 import { uuidV7 } from '../src/audit/event.js'
 import {
   anyRule,
@@ -151,7 +152,7 @@ describe('which events come, and in which order', () => {
       [forged, 'verify refuse signature_invalid'],
       [stranger, 'verify refuse issuer_unknown'],
       [foreignKey, 'verify refuse key_unknown'],
-      ['abc', 'verify refuse token_malformed'],
+      ['abc', `verify refuse ${NO_JWT}`],
       [null, 'credentials refuse credentials_missing'],
     ] as const) {
       expect(await briefly('delegated', token)).toEqual([])
@@ -617,7 +618,7 @@ describe('an event', () => {
   it('says who, for whom, by which rule and with which scopes', async () => {
     const world = createWorld({ delegation: [anyRule({ scopes: 'orders:read' })] })
     expect(await decision(SUPPORT, { 'user-agent': 'curl/8' }, {}, world)).toEqual({
-      v: '1.0',
+      v: '1.1',
       id: expect.any(String),
       type: 'access.decision',
       time: '2026-09-21T14:13:20.000Z',
@@ -626,6 +627,7 @@ describe('an event', () => {
       decision: 'allow',
       reason: null,
       rule: 'any',
+      consent: null,
       kind: 'delegation',
       subject: { id: 'user-1', idClaim: 'sub', issuer: ISSUER, type: null, profiles: [], tenant: null },
       actor: { id: 'support-1', idClaim: 'sub', issuer: null, type: null, profiles: [], tenant: null },

@@ -99,6 +99,8 @@ function registryOf(lookup: IssuerLookup): AskedIssuers {
     limits: DEFAULT_LIMITS,
     random: () => 0.5,
     keepFresh: false,
+    listed: false,
+    toleranceSeconds: 5,
     screen: null,
     dpopLacks: null,
   })

@@ -50,7 +50,7 @@ function mapped(name: string, event: AuditEvent): object {
 }
 
 describe.each(Object.entries(GOLDEN_EVENTS))('%s', (name, event) => {
-  test('is an event of schema 1.0', () => assertValidEvent(event))
+  test('is an event of schema 1.1', () => assertValidEvent(event))
 
   test('is mapped as its golden file says, in that order', () => {
     const made = mapped(name, event)

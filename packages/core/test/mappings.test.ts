@@ -612,6 +612,44 @@ test('each output says which mapping made it, and which schema it follows', () =
   expect(CSV_MAPPING_VERSION).toMatch(/^\d+\.\d+$/)
 })
 
+describe('a record of schema 1.0, as older journals hold them', () => {
+  const { consent: _, ...rest } = { ...golden('delegation-chain'), v: '1.0' as const }
+  const older = rest as unknown as AuditEvent
+  const newer = golden('delegation-chain')
+
+  test.each(Object.entries(MAPPINGS))('%s makes the same of it as of one that tells of no consent', (_name, map) => {
+    expect(Object.hasOwn(older, 'consent')).toBe(false)
+    const made = JSON.stringify(map(older)).replaceAll('"1.0"', '"1.1"')
+    const expected = JSON.stringify(map({ ...newer }))
+    // What holds the event as it is holds no member that it does not have.
+    const without = (text: string) => text.replaceAll('"consent":null,', '').replaceAll('{"key":"consent","value":{}},', '')
+    expect(without(made)).toBe(without(expected.replaceAll('"1.0"', '"1.1"')))
+  })
+
+  test('OCSF and ECS say that nothing was told, as they do of a newer one', () => {
+    expect(at(toOcsf(older), 'unmapped', 'delegation', 'consent')).toBeNull()
+    expect(at(toOcsf(older), 'metadata', 'log_version')).toBe('1.0')
+    expect(at(toEcs(older), 'behalf', 'consent')).toBeNull()
+  })
+
+  test('its line of CSV has every column', () => {
+    expect(toCsvRow(older)).toBe(toCsvRow(newer).replace(',1.1,,,,', ',1.0,,,,'))
+  })
+})
+
+test('what is told of a consent is found in each schema', () => {
+  const event = golden('delegation-consented')
+  const { consent } = event
+  expect(at(toOcsf(event), 'unmapped', 'delegation', 'consent')).toEqual(consent)
+  expect(at(toEcs(event), 'behalf', 'consent')).toEqual(consent)
+  expect(toCloudEvent(event, SOURCE).data.consent).toBe(consent)
+  expect(toOtelLogRecord(event).attributes).toMatchObject({
+    ...{ 'behalf.consent.id': 'consent-17', 'behalf.consent.ticket': 'CASE-42' },
+  })
+  expect(toCsvRow(event)).toMatch(/,1\.1,consent-17,1790003600\.5,CASE-42,"order lost, asked by phone"$/)
+  expect(toCsvRow(golden('refused-consent-withdrawn'))).toMatch(/,1\.1,consent-17,,,"'=1\+1"$/)
+})
+
 test.each([';', '\t'])('a spreadsheet that separates by %j finds no formula either', (separator) => {
   for (const start of ['=', '+', '-', '@', '\uff1d', ' =', '\u00a0='])
     for (const before of ['x;', 'x\t', 'x\n', 'x\r\n', ';;', 'a"b;']) {

@@ -6,6 +6,7 @@ import {
   AuthError,
   type AuthenticateOptions,
   andThen,
+  answerPush,
   attempt,
   createResourceServer,
   type DelegatedContext,
@@ -19,6 +20,7 @@ import {
   type RequestView,
   type Requirement,
   type ResourceServerOptions,
+  type Revocation,
   refusalAnswer,
 } from '@behalf/core/adapter'
 
@@ -39,6 +41,11 @@ export interface ExpressResourceServer {
    * `ConfigError` where the option `metadata` is not given.
    */
   metadata(): Middleware
+  /**
+   * Receives security events that are pushed to this API (RFC 8935): `app.post('/security-events', api.securityEvents())`, before
+   * `authenticate()` and body parsers. Throws `ConfigError` where the option `securityEvents` is not given.
+   */
+  securityEvents(): Middleware
   /** The request's context; `null` only for an anonymous call that `optional` let in. Throws `ConfigError` where `authenticate()` did not run. */
   contextOf(request: IncomingMessage): AuthContext | null
   /** The same, for delegated calls only; throws `ConfigError` otherwise. */
@@ -47,6 +54,11 @@ export interface ExpressResourceServer {
   verify(token: string): Promise<AuthContext>
   /** Resolves when every configured issuer has keys, and used proofs can be remembered; rejects where that is not so now. For readiness probes. */
   ready(): Promise<void>
+  /**
+   * Ends tokens before their time: one, or those of a grant, a session, a subject or an actor. They are refused from the next request on.
+   * Resolves when that is kept; rejects with `RevocationError` where it is not. Needs the option `revocation`.
+   */
+  revoke(revocation: Revocation): Promise<void>
   /** The keys of the issuers: `refresh` and `evict` for emergencies, `state` to look. */
   readonly keys: KeyControl
   /** Flushes and closes the audit sinks, and waits for them without a time limit of its own. Stops timers. */
@@ -58,6 +70,10 @@ interface ExpressRequest extends IncomingMessage {
   readonly originalUrl?: string
   readonly originalMethod?: string
   readonly route?: { readonly path?: unknown }
+  /** What a body parser has made of the body. */
+  readonly body?: unknown
+  /** Its bytes, where somebody keeps them: hosts of functions do. */
+  readonly rawBody?: unknown
 }
 
 /**
@@ -117,10 +133,21 @@ export function resourceServer(options: ResourceServerOptions): ExpressResourceS
         else send(answer, response)
       }
     },
+    securityEvents() {
+      const receiver = server.securityEvents()
+      return middleware((request, response) => {
+        const { body, rawBody } = request
+        return andThen(answerPush(receiver, viewOf(request), request, [body, rawBody]), (answer) => {
+          if (answer !== null) send(answer, response)
+          return false
+        })
+      })
+    },
     contextOf: (request) => server.contextOf(request),
     delegatedContextOf: (request) => server.delegatedContextOf(request),
     verify: (token) => server.verify(token),
     ready: () => server.ready(),
+    revoke: (revocation) => server.revoke(revocation),
     keys: server.keys,
     close: () => server.close(),
   }

@@ -4,6 +4,7 @@ import type { AuthContext, DelegatedContext } from '@behalf/core'
 import {
   AuthError,
   type AuthenticateOptions,
+  answerPush,
   attempt,
   createResourceServer,
   type Eventual,
@@ -16,6 +17,7 @@ import {
   type RequestView,
   type Requirement,
   type ResourceServerOptions,
+  type Revocation,
   refusalAnswer,
 } from '@behalf/core/adapter'
 import type { Context, Middleware } from 'koa'
@@ -43,6 +45,11 @@ export interface KoaResourceServer {
    * `ConfigError` where the option `metadata` is not given.
    */
   metadata(): Middleware
+  /**
+   * Receives security events that are pushed to this API (RFC 8935): `router.post('/security-events', api.securityEvents())`, before
+   * `authenticate()` and body parsers. Throws `ConfigError` where the option `securityEvents` is not given.
+   */
+  securityEvents(): Middleware
   /** The request's context; `null` only for an anonymous call that `optional` let in. Throws `ConfigError` where `authenticate()` did not run. */
   contextOf(request: KoaRequest): AuthContext | null
   /** The same, for delegated calls only; throws `ConfigError` otherwise. */
@@ -51,6 +58,11 @@ export interface KoaResourceServer {
   verify(token: string): Promise<AuthContext>
   /** Resolves when every configured issuer has keys, and used proofs can be remembered; rejects where that is not so now. For readiness probes. */
   ready(): Promise<void>
+  /**
+   * Ends tokens before their time: one, or those of a grant, a session, a subject or an actor. They are refused from the next request on.
+   * Resolves when that is kept; rejects with `RevocationError` where it is not. Needs the option `revocation`.
+   */
+  revoke(revocation: Revocation): Promise<void>
   /** The keys of the issuers: `refresh` and `evict` for emergencies, `state` to look. */
   readonly keys: KeyControl
   /** Flushes and closes the audit sinks, and waits for them without a time limit of its own. Stops timers. */
@@ -102,10 +114,18 @@ export function resourceServer(options: ResourceServerOptions): KoaResourceServe
         send(answer, context)
       }
     },
+    securityEvents() {
+      const receiver = server.securityEvents()
+      return async (context) => {
+        const answer = await answerPush(receiver, viewOf(context), context.req, bodiesOf(context))
+        if (answer !== null) send(answer, context)
+      }
+    },
     contextOf: (request) => server.contextOf(keyOf(request)),
     delegatedContextOf: (request) => server.delegatedContextOf(keyOf(request)),
     verify: (token) => server.verify(token),
     ready: () => server.ready(),
+    revoke: (revocation) => server.revoke(revocation),
     keys: server.keys,
     close: () => server.close(),
   }
@@ -118,6 +138,17 @@ function viewOf(context: Context): RequestView {
   const req: MountedRequest = context.req
   const { originalUrl = context.originalUrl, originalMethod } = req
   return nodeRequestView(req, { raw: context, originalUrl, originalMethod, routeOf })
+}
+
+/** Where body parsers for Koa, and hosts of functions, leave what they have read. */
+function bodiesOf({ req, request }: Context): readonly unknown[] {
+  const { body, rawBody }: Bodies = request as object
+  return [body, rawBody, (req as Bodies).rawBody]
+}
+
+interface Bodies {
+  readonly body?: unknown
+  readonly rawBody?: unknown
 }
 
 function send({ status, headers, body }: HttpAnswer, context: Context): void {

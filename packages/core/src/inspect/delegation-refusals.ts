@@ -37,6 +37,7 @@ const NO_INFO: TokenInfo = Object.freeze({
 /** Where a reason can stand. */
 function pathsOf(code: RefusalCode, { foreign, forms }: Dialect): readonly ClaimPath[] {
   if (code === 'delegation_foreign') return foreign
+  if (code === 'claim_invalid') return [['authorization_details']] // the claim checks have told of all others
   const own = forms.flatMap(({ path }) => (path === null ? [] : [path]))
   return code === 'token_type_refused' ? [['may_act']] : code === 'delegation_malformed' ? [...own, ['may_act']] : own
 }

@@ -23,6 +23,8 @@ export function heldAgainst(options: IssuerOptions, nowMilliseconds: number): Is
     limits: DEFAULT_LIMITS,
     random: () => 0,
     keepFresh: false,
+    listed: true,
+    toleranceSeconds: 0,
     screen: null,
     dpopLacks: null,
   })
@@ -54,12 +56,15 @@ function told(code: RefusalCode, issuer: Issuer): InspectedRefusal {
 }
 
 function refusalOf(token: string, issuer: Issuer): RefusalCode | null {
-  const issuers = new ListedIssuers(new Map([[issuer.issuer, { ...issuer, keys: new UnaskedKeys() }]]))
+  const issuers = new ListedIssuers(new Map([[issuer.issuer, { ...issuer, ...NO_OTHER_WAY, keys: new UnaskedKeys() }]]))
   const verifier = createVerifier({ issuers, cache: null, now: () => 0, clockToleranceSeconds: 0, limits: DEFAULT_LIMITS })
   // At once: nothing is waited for before the keys, and those answer by refusing.
   const answer = verifier.verify(token, undefined) as ProvenToken | RefusedToken
   return isRefused(answer) && answer.error.cause !== ASKED ? answer.error.code : null
 }
+
+/** A token is looked at as a signed text, whatever else its issuer may give out. */
+const NO_OTHER_WAY = { opaque: null, decrypter: null, statusLists: null }
 
 /** Tells "a key was asked for" from every refusal before that. */
 const ASKED = new Error('a key was asked for')

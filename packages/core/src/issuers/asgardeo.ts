@@ -40,7 +40,8 @@ export function asgardeo(options: AsgardeoOptions): IssuerOptions {
   if (clientIds === undefined)
     throw new ConfigError('asgardeo().clientIds must name the accepted applications: `aud` names a client')
   const base = `https://api.asgardeo.io/t/${organization}/oauth2`
-  return joinPreset(options, 'asgardeo', own, {
+  const { introspection } = options
+  return joinPreset(options, 'asgardeo', [...own, 'introspection'], {
     issuer: options.issuer ?? `${base}/token`,
     audience: options.audience ?? clientIds,
     ...(organization !== undefined && options.jwks === undefined && { jwksUri: `${base}/jwks` }),
@@ -55,5 +56,7 @@ export function asgardeo(options: AsgardeoOptions): IssuerOptions {
     actor: { claim: 'act', selfIsDirect: true },
     kind: 'impersonation',
     mayAct: 'refuse_without_act',
+    // Its introspection endpoint writes the actor as a bare id, unlike its tokens.
+    ...(introspection !== undefined && { introspection: { actor: { claim: 'act', encoding: 'string' }, ...introspection } }),
   })
 }

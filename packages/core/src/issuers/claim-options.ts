@@ -16,6 +16,8 @@ export interface ClaimOptions {
   readonly subjectTenant?: string
   /** The grant, session or delegation that the token stems from. */
   readonly grant?: string
+  /** The session at the issuer, such as `sid`: needed where tokens are revoked by session. Default: none. */
+  readonly session?: string
   /** A claim that tells applications from people, with its values for each. */
   readonly type?: { readonly claim: string; readonly client?: readonly string[]; readonly user?: readonly string[] }
   /**
@@ -35,6 +37,7 @@ const MEMBERS = [
   'tenant',
   'subjectTenant',
   'grant',
+  'session',
   'type',
   'profiles',
   'requestScopePrefixes',
@@ -50,6 +53,7 @@ export function resolveClaims(options: unknown, where: string): ClaimMapping {
     tenant: optional(members, 'tenant', where, stringAt, null),
     subjectTenant: optional(members, 'subjectTenant', where, stringAt, null),
     grant: optional(members, 'grant', where, stringAt, null),
+    session: optional(members, 'session', where, stringAt, null),
     type: optional(members, 'type', where, typeAt, null),
     profiles: optional(members, 'profiles', where, profilesAt, { claim: 'sub_profile', words: null }),
     requestScopePrefixes: optional(members, 'requestScopePrefixes', where, (value, at) => listAt(value, at, stringAt), []),

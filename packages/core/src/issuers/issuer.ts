@@ -12,19 +12,24 @@ import {
   stringAt,
   wordAt,
 } from '../config-shape.js'
+import type { DecryptionOptions } from '../decryption/decrypter.js'
+import type { ClaimMapping } from '../delegation/claim-mapping.js'
 import type { DelegationKind, Dialect } from '../delegation/dialect.js'
 import { markersWithout } from '../delegation/markers.js'
 import { ConfigError } from '../errors.js'
 import { configuredLocation, DiscoveredLocation } from '../keys/discovery.js'
-import { type Fetch, isFetchable } from '../keys/fetch-json.js'
+import { type Fetch, fetchableAt, isFetchable } from '../keys/fetch-json.js'
 import type { KeySet } from '../keys/key-set.js'
+import { NoKeySet } from '../keys/no-key-set.js'
 import { RemoteKeySet } from '../keys/remote-key-set.js'
 import { type JwkSet, StaticKeySet } from '../keys/static-key-set.js'
 import type { Limits } from '../limits.js'
+import type { StatusListOptions } from '../status-list/status-list-options.js'
 import { ALGORITHM_NAMES, type Algorithm, algorithmAt } from '../token/algorithms.js'
 import type { JsonObject } from '../token/json.js'
 import { type ActorOptions, markerAt, resolveActors } from './actor-options.js'
 import { type ClaimOptions, resolveClaims } from './claim-options.js'
+import { type IssuerIntrospectionOptions, isOpaqueOnly, resolveWays, type TokenWays } from './token-ways.js'
 
 /** An authorization server that this API trusts, with its keys, audience and dialect. The presets make such objects. */
 export interface IssuerOptions {
@@ -65,6 +70,25 @@ export interface IssuerOptions {
   readonly authorityClaims?: readonly string[]
   /** Claims that hold a whole token for a downstream API; see `embeddedToken`. */
   readonly embeddedTokens?: readonly string[]
+  /**
+   * Types of `authorization_details` (RFC 9396) that this API knows, compared exactly: those are checked in shape and stand in the
+   * context. Default: the claim is not read.
+   */
+  readonly authorizationDetails?: readonly string[]
+  /**
+   * How the issuer is asked about tokens that only it can read (RFC 7662). One issuer of a server alone can have it, since an opaque token
+   * does not say whose it is. A token that is a JWT by its shape is proved as one, and never asked about.
+   */
+  readonly introspection?: IssuerIntrospectionOptions
+  /**
+   * All tokens of this issuer are asked about, also those that are JWTs by their shape and name it, or nobody, as their issuer. It needs no
+   * keys then, unless its answers are signed. Default `false`.
+   */
+  readonly opaqueOnly?: boolean
+  /** Opens tokens that the issuer encrypts for this API (RFC 7516). Plain ones are then refused. */
+  readonly decryption?: DecryptionOptions
+  /** Looks each token up in the Token Status List that it names (draft-ietf-oauth-status-list). */
+  readonly statusList?: true | StatusListOptions
   /** Whether tokens may, or must, be bound to a key (RFC 9449). Anything but `off` needs `publicOrigins` and `dpop` of the server. Default `off`. */
   readonly dpop?: BindingMode
   /** Whether tokens may, or must, be bound to a client certificate (RFC 8705 3). Default `off`. */
@@ -90,6 +114,11 @@ export const ISSUER_MEMBERS: readonly (keyof IssuerOptions)[] = [
   'ignoredMarkers',
   'authorityClaims',
   'embeddedTokens',
+  'authorizationDetails',
+  'introspection',
+  'opaqueOnly',
+  'decryption',
+  'statusList',
   'dpop',
   'mtls',
 ]
@@ -108,7 +137,7 @@ const AUTHORITY_CLAIMS: readonly string[] = [
 ]
 
 /** An issuer, ready to verify tokens. */
-export interface Issuer {
+export interface Issuer extends TokenWays {
   readonly issuer: string
   readonly algorithms: ReadonlySet<string>
   readonly keys: KeySet
@@ -130,8 +159,14 @@ export interface IssuerEnvironment {
   readonly random: () => number
   /** Refresh keys by a timer too; not for issuers of which there can be thousands. */
   readonly keepFresh: boolean
+  /** One of a list: there from the start, and until the end. */
+  readonly listed: boolean
+  /** How far clocks may differ, in seconds. */
+  readonly toleranceSeconds: number
   /** Refuses discovered URLs that must not be asked; `null`: none. */
   readonly screen: ((url: string) => Promise<void>) | null
+  /** Where metadata may stand; default: where that of authorization servers does. */
+  readonly metadataUrls?: (issuer: string) => readonly string[]
   /** What proofs cannot be judged without, as a text that says what is missing; `null`: nothing is. */
   readonly dpopLacks: string | null
 }
@@ -157,49 +192,67 @@ export function resolveIssuer(options: unknown, where: string, environment: Issu
   if (clientIds !== null && mapping.client.length === 0) {
     throw new ConfigError(`${where}.clientIds needs ${where}.claims.client: no claim names the client`)
   }
-  const actors = resolveActors(Object.hasOwn(members, 'actor') ? members['actor'] : { claim: 'act' }, `${where}.actor`)
+  const actor = Object.hasOwn(members, 'actor') ? members['actor'] : { claim: 'act' }
+  const dialectWith = dialectReader(members, where, mapping)
+  const algorithms = new Set(
+    optional(members, 'algorithms', where, (value, at) => listAt(value, at, algorithmAt), ALGORITHM_NAMES),
+  )
+  const keys = resolveKeys(members, issuer, where, environment)
+  const claims: ClaimPolicy = Object.freeze({
+    tokenTypes: new Set(
+      optional(members, 'tokenTypes', where, (value, at) => listAt(value, at, tokenTypeAt), ['application/at+jwt']),
+    ),
+    audience: audience === null ? null : new Set(audience),
+    presentClaims: [
+      ...new Set([
+        'iss',
+        'sub',
+        'exp',
+        ...(audience === null ? [] : ['aud']),
+        ...optional(members, 'presentClaims', where, strings, []),
+      ]),
+    ],
+    requiredClaims: optional(members, 'requiredClaims', where, resolveRequired, []),
+    clientIds: clientIds === null ? null : new Set(clientIds),
+    mapping,
+  })
+  return Object.freeze({
+    issuer,
+    algorithms,
+    ...keys,
+    binding: resolveBinding(members, where, environment),
+    claims,
+    dialect: dialectWith(actor, `${where}.actor`),
+    ...resolveWays(members, where, environment, { issuer, algorithms, keys: keys.keys, claims, actor, dialectWith }),
+  })
+}
+
+/** Reads the issuer's dialect, with whichever way of writing who acts: its tokens and its answers can have different ones. */
+function dialectReader(members: Members, where: string, mapping: ClaimMapping): (actor: unknown, at: string) => Dialect {
+  const strings = (value: unknown, at: string) => listAt(value, at, stringAt)
   const ignored = optional(members, 'ignoredMarkers', where, (value, at) => listAt(value, at, markerAt), [])
-  const foreign = markersWithout([...actors.flatMap((actor) => actor.reads), ...ignored])
-  const forms = actors.map((actor) => actor.form)
   const authorityClaims = new Set([...AUTHORITY_CLAIMS, ...optional(members, 'authorityClaims', where, strings, [])])
   const embeddedTokens = new Set(optional(members, 'embeddedTokens', where, strings, []))
   const scopeClaims = [mapping.scopes?.claim, mapping.tenantScopes?.claim].filter((claim) => claim !== undefined)
-
-  return Object.freeze({
-    issuer,
-    algorithms: new Set(optional(members, 'algorithms', where, (value, at) => listAt(value, at, algorithmAt), ALGORITHM_NAMES)),
-    ...resolveKeys(members, issuer, where, environment),
-    binding: resolveBinding(members, where, environment),
-    claims: Object.freeze({
-      tokenTypes: new Set(
-        optional(members, 'tokenTypes', where, (value, at) => listAt(value, at, tokenTypeAt), ['application/at+jwt']),
-      ),
-      audience: audience === null ? null : new Set(audience),
-      presentClaims: [
-        ...new Set([
-          'iss',
-          'sub',
-          'exp',
-          ...(audience === null ? [] : ['aud']),
-          ...optional(members, 'presentClaims', where, strings, []),
-        ]),
-      ],
-      requiredClaims: optional(members, 'requiredClaims', where, resolveRequired, []),
-      clientIds: clientIds === null ? null : new Set(clientIds),
-      mapping,
-    }),
-    dialect: Object.freeze({
+  const shared = {
+    kind: optional(members, 'kind', where, kindAt, 'delegation' as const),
+    mayAct: optional(members, 'mayAct', where, mayActAt, 'expose' as const),
+    mapping,
+    authorityClaims,
+    embeddedTokens,
+    hiddenFromDelegates: new Set([...embeddedTokens, ...authorityClaims, ...scopeClaims]),
+    authorizationDetails: optional(members, 'authorizationDetails', where, (value, at) => new Set(strings(value, at)), null),
+  }
+  return (actor, at) => {
+    const actors = resolveActors(actor, at)
+    const forms = actors.map(({ form }) => form)
+    return Object.freeze({
+      ...shared,
       forms,
-      foreign,
+      foreign: markersWithout([...actors.flatMap(({ reads }) => reads), ...ignored]),
       markers: [['may_act'], ...markersWithout(ignored), ...forms.flatMap((form) => (form.path === null ? [] : [form.path]))],
-      kind: optional(members, 'kind', where, kindAt, 'delegation' as const),
-      mayAct: optional(members, 'mayAct', where, mayActAt, 'expose' as const),
-      mapping,
-      authorityClaims,
-      embeddedTokens,
-      hiddenFromDelegates: new Set([...embeddedTokens, ...authorityClaims, ...scopeClaims]),
-    }),
-  })
+    })
+  }
 }
 
 function resolveBinding(members: Members, where: string, { dpopLacks }: IssuerEnvironment): BindingPolicy {
@@ -215,6 +268,7 @@ function resolveKeys(
   environment: IssuerEnvironment,
 ): Pick<Issuer, 'keys' | 'keysFrom'> {
   const { limits } = environment
+  if (needsNoKeys(members, where)) return { keys: new NoKeySet(), keysFrom: 'nowhere' }
   const jwksUri = optional(members, 'jwksUri', where, fetchableAt, null)
   if (Object.hasOwn(members, 'jwks')) {
     if (jwksUri !== null) throw new ConfigError(`${where} has both jwks and jwksUri: choose one`)
@@ -230,11 +284,15 @@ function resolveKeys(
   return { keys: new RemoteKeySet({ ...environment, issuer, location }), keysFrom: jwksUri ?? 'discovery' }
 }
 
-function fetchableAt(value: unknown, where: string): string {
-  const url = stringAt(value, where)
-  if (!isFetchable(url))
-    throw new ConfigError(`${where} must be an https URL (http only on loopback), without credentials and fragment`)
-  return url
+/** Tokens that are only asked about have no signature, and their answers have one only where that is said. */
+function needsNoKeys(members: Members, where: string): boolean {
+  if (!isOpaqueOnly(members, where)) return false
+  const { signed = false } = membersOf(
+    members['introspection'],
+    `${where}.introspection`,
+    Object.keys(members['introspection'] ?? {}),
+  )
+  return signed === false
 }
 
 function tokenTypeAt(value: unknown, where: string): string | null {

@@ -48,7 +48,11 @@ export class ListedIssuers implements IssuerRegistry {
   forget(): void {}
 
   close(): void {
-    for (const { keys } of this.#issuers.values()) keys.close()
+    for (const { keys, opaque, statusLists } of this.#issuers.values()) {
+      keys.close()
+      opaque?.introspector.close()
+      statusLists?.close()
+    }
   }
 }
 

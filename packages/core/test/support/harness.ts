@@ -14,7 +14,7 @@ import { AuthError, createResourceServer, type ResourceServer, type ResponseView
 import { type OAuthOptions, oauth } from '@behalf/core/issuers'
 import { createSigningKey, type MemorySink, memorySink, type SigningKey, signCompact, type TokenFixture } from '@behalf/testing'
 
-import { withSenderConstraint } from '../../../../test/support/sender-constraint.js'
+import { withSwitchedOn } from '../../../../test/support/switched-on.js'
 
 /** The world's time, in seconds: tokens are issued then, and the server's clock says so. */
 export const NOW_SECONDS = 1790000000
@@ -151,7 +151,7 @@ export function createWorld(options: Partial<ResourceServerOptions> = {}): World
     now: NOW_SECONDS * 1000,
     sink,
     server: createResourceServer(
-      withSenderConstraint({
+      withSwitchedOn({
         issuers: [oauthIssuer()],
         audit: { sinks: [sink] },
         now: () => world.now,

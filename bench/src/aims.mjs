@@ -66,7 +66,10 @@ const HOT_MICROSECONDS = 5
 const LEAST_COLD = { RS256: 0.8, PS256: 0.8 }
 const LEAST_AT_ONCE = { RS256: 1, PS256: 1, ES256: 1.3, EdDSA: 1.3 }
 
-function judgeMicro({ algorithms, delegated }) {
+/** Each further check may add so much to a request whose token is known. */
+const CHECK_MICROSECONDS = 2
+
+function judgeMicro({ algorithms, delegated, checks }) {
   const rows = []
   const judge = (mode, least) => {
     for (const [algorithm, bound] of Object.entries(least)) {
@@ -79,6 +82,11 @@ function judgeMicro({ algorithms, delegated }) {
   judge('cold, 32 at once', LEAST_AT_ONCE)
   for (const { algorithm, extraMicroseconds } of delegated) {
     rows.push(atMost(`${algorithm} hot, delegated beyond direct`, extraMicroseconds, DELEGATED_MICROSECONDS, ' us'))
+  }
+  for (const { name: group, rows: measured } of checks) {
+    for (const { name, extraMicroseconds } of measured.slice(2)) {
+      rows.push(atMost(`hot, ${group}, ${name}, added`, extraMicroseconds, CHECK_MICROSECONDS, ' us'))
+    }
   }
   return rows
 }

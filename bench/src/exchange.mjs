@@ -88,9 +88,9 @@ export function guardOptions({ issuer, audience, jwksUri }, sink = recentEventsS
  * the outcome. A promise is awaited only where a step returns one, as adapters do.
  * @returns {(authorization: string, proof?: string | null) => unknown} true, or a promise of it; throws or rejects where a step refuses
  */
-export function requestThrough(server, { guarded = false } = {}) {
+export function requestThrough(server, { guarded = false, requirement = guarded ? { scopes: SCOPE } : null } = {}) {
   const authenticate = server.authenticate()
-  const guard = guarded ? server.guard({ scopes: SCOPE }) : null
+  const guard = requirement === null ? null : server.guard(requirement)
 
   const afterwards = (passage, exchange) => {
     if (passage !== 'go_on') throw new Error(`authenticate() answered ${passage}`)

@@ -1,5 +1,6 @@
 // One verification, without HTTP: every peer beside the raw primitive of the same algorithm.
 import { createResourceServer } from '@behalf/core'
+import { measureChecks } from './checks-micro.mjs'
 import { guardOptions, recentEventsSink, requestThrough } from './exchange.mjs'
 import { exposedGc } from './gc.mjs'
 import { PEERS } from './peers.mjs'
@@ -40,7 +41,8 @@ export async function runMicro({ quick }) {
       results[algorithm] = await measureAlgorithm(issuer, algorithm, plan)
       print(algorithm, results[algorithm])
     }
-    return { rounds: plan.rounds, algorithms: results, delegated: delegatedExtra(results) }
+    const checks = await measureChecks({ issuer, quick })
+    return { rounds: plan.rounds, algorithms: results, delegated: delegatedExtra(results), checks }
   } finally {
     await issuer.close()
   }

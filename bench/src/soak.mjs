@@ -1,10 +1,11 @@
-// npm run soak [-- --quick] [keys] [audit] [proofs]: what only time shows, by the real clock. Exits with 1 where a row fails.
+// npm run soak [-- --quick] [keys] [audit] [proofs] [revocations]: what only time shows, by the real clock. Exits with 1 where a row fails.
 import { endProgress, printTable } from './table.mjs'
 
 const PARTS = {
   keys: async (options) => (await import('./soak-key-trouble.mjs')).soakKeys(options),
   audit: async (options) => (await import('./soak-audit.mjs')).soakAudit(options),
   proofs: async (options) => (await import('./soak-proofs.mjs')).soakProofs(options),
+  revocations: async (options) => (await import('./soak-revocations.mjs')).soakRevocations(options),
 }
 
 function readArguments(words) {

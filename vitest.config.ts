@@ -5,7 +5,7 @@ const source = (path: string) => fileURLToPath(new URL(`packages/${path}`, impor
 
 const SUITES = ['test/**/*.test.ts', 'packages/*/test/**/*.test.ts', 'examples/*/test/**/*.test.ts']
 
-const TWICE = [
+const AGAIN = [
   'test/{corpus,differential,parity,cached-answers}.test.ts',
   'test/corpus/*.test.ts',
   'packages/core/test/{audit,rules,report-mode}.test.ts',
@@ -31,7 +31,9 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: 'as it is', include: SUITES } },
       // The same suites with everything switched on that a server can check of a sender: nothing else may come of them.
-      { extends: true, test: { name: 'sender constraint', include: TWICE, env: { BEHALF_SENDER_CONSTRAINT: 'on' } } },
+      { extends: true, test: { name: 'sender constraint', include: AGAIN, env: { BEHALF_SENDER_CONSTRAINT: 'on' } } },
+      // And with everything that can end a token before its time.
+      { extends: true, test: { name: 'endings', include: AGAIN, env: { BEHALF_ENDINGS: 'on' } } },
     ],
     maxWorkers: '100%', // both cores of a small machine: the suite is bound by signatures
     testTimeout: 120_000,

@@ -21,6 +21,19 @@ afterAll(() => issuer.close())
 
 const RULES: readonly DelegationRule[] = [
   { id: 'broken', kind: 'delegation', actor: { id: 'broken-1' }, scopes: 'all', when: () => Promise.reject(new Error('down')) },
+  {
+    id: 'consented',
+    kind: 'delegation',
+    actor: { id: 'consented-1' },
+    scopes: 'all',
+    when: ({ subject }) => ({
+      allow: subject.id === 'user-1',
+      consentId: 'consent-1',
+      expiresAt: 4e9,
+      ticket: 'T-1',
+      reason: 'ü'.repeat(300),
+    }),
+  },
   { id: 'support', kind: 'delegation', actor: { id: 'support-1' }, scopes: 'orders:read', methods: 'safe', maxDepth: 2 },
 ]
 
@@ -42,6 +55,8 @@ function start(more: Partial<Omit<ResourceServerOptions, 'audit'>> & { readonly 
     throw new Error('a handler failed')
   })
   app.get('/direct', server.guard({ kind: 'direct' }), (_req, res) => res.json({}))
+  app.get('/login', server.guard({ acr: 'gold' }), (_req, res) => res.json({}))
+  app.get('/whole', server.guard({ completeChain: true }), (_req, res) => res.json({}))
   app.get('/write', server.guard({ scopes: 'orders:write' }), (_req, res) => res.json({}))
   app.get('/pending', (_req, res) => res.write('begun'))
   app.use((_error: unknown, _req: express.Request, res: express.Response, _next: express.NextFunction) => {
@@ -79,6 +94,14 @@ describe('a recorded call is a decision and an outcome', () => {
     expect(outcome).toMatchObject({ kind: 'delegation', rule: 'support', result: 'completed', subject: { id: 'user-1' } })
     expect(outcome.chain.map(({ id }) => id)).toEqual(['support-1', 'agent-1'])
     expect(outcome.scopes).toEqual({ token: ['orders:read', 'orders:write'], effective: ['orders:read'] })
+  })
+
+  test('with a consent, and with what the issuer says of its chain', async () => {
+    const { get, sink } = start()
+    await get('/orders/7', delegated({ sub: 'consented-1' }, { chain_complete: false })).expect(200)
+    const outcome = await sink.until(isOutcome)
+    expect(outcome).toMatchObject({ rule: 'consented', notices: ['chain_incomplete'] })
+    expect(outcome.consent).toEqual({ consentId: 'consent-1', expiresAt: 4e9, ticket: 'T-1', reason: 'ü'.repeat(256) })
   })
 
   test('an actor that is the subject itself', async () => {
@@ -134,6 +157,9 @@ describe('a refusal is recorded at its stage', () => {
     ['bind', 'binding_unsupported', '/orders/7', () => delegated(undefined, { cnf: { jkt: 'x' } })],
     ['rules', 'actor_unauthorized', '/orders/7', () => delegated({ sub: 'stranger' })],
     ['rules', 'rule_unavailable', '/orders/7', () => delegated({ sub: 'broken-1' })],
+    ['rules', 'actor_unauthorized', '/orders/7', () => delegated({ sub: 'consented-1' }, { sub: 'user-2' })],
+    ['requirement', 'step_up_required', '/login', () => issuer.token()],
+    ['requirement', 'chain_incomplete', '/whole', () => delegated(undefined, { chain_complete: false })],
     ['requirement', 'credentials_missing', '/orders/7', () => undefined],
     ['requirement', 'delegation_forbidden', '/direct', () => delegated()],
     ['requirement', 'scope_not_delegated', '/write', () => delegated()],
@@ -237,6 +263,7 @@ describe('docs/audit-event.schema.json', () => {
     for (const part of ['scopes', 'token', 'keys', 'http', 'net', 'trace'] as const) {
       level(auditEventSchema.properties[part], outcome?.[part])
     }
+    level(auditEventSchema.$defs['consent'], seen.find(({ consent }) => consent !== null)?.consent)
     level(auditEventSchema.$defs['namedParty'], outcome?.subject)
     level(auditEventSchema.$defs['namedParty'], outcome?.actor)
     level(auditEventSchema.$defs['unknownParty'], seen.find(({ actor }) => actor !== null && actor.id === null)?.actor)
@@ -271,12 +298,24 @@ describe('docs/audit-event.schema.json', () => {
     http: { method: 'POST', route: null, status: 403, durationMilliseconds: null },
   })
 
+  const CONSENT = { consentId: 'c', expiresAt: null, ticket: null, reason: null }
+  const DIRECT = { kind: 'direct', actor: null, chain: [], rule: null }
+  const NO_CONTEXT = {
+    ...{ ...DIRECT, stage: 'verify', reason: 'signature_invalid', kind: null, subject: null, clientId: null },
+    scopes: { token: [], effective: [] },
+    token: { issuer: null, id: null, issuedAt: null, expiresAt: null, keyId: null, algorithm: null },
+  }
+
   test('allows the events that the next tests start from', () => {
     for (const event of [decision(), outcome(), unknownOutcome(), refusal()]) assertValidEvent(event)
+    assertValidEvent({ ...decision(), consent: CONSENT, notices: ['chain_incomplete'] })
+    assertValidEvent({ ...refusal(), consent: { ...CONSENT, reason: 'withdrawn' } })
+    assertValidEvent({ ...decision(), ...DIRECT })
+    assertValidEvent({ ...refusal(), ...NO_CONTEXT })
   })
 
   test.each<[string, () => object]>([
-    ['another version', () => ({ ...decision(), v: '1.1' })],
+    ['another version', () => ({ ...decision(), v: '1.0' })],
     ['an id without a clock', () => ({ ...decision(), id: '3f0a4d58-2a4f-4a53-9c0e-0d2f6d1f6a11' })],
     ['a time with an offset', () => ({ ...decision(), time: '2026-09-21T15:33:20.000+02:00' })],
     ['a time that does not exist', () => ({ ...decision(), time: '2026-13-21T15:33:20.000Z' })],
@@ -314,6 +353,12 @@ describe('docs/audit-event.schema.json', () => {
       }),
     ],
     ['a party of an unproved token', () => ({ ...refusal(), stage: 'verify', reason: 'signature_invalid' })],
+    ['a consent of a direct call', () => ({ ...decision(), ...DIRECT, consent: CONSENT })],
+    ['a consent of nobody', () => ({ ...refusal(), ...NO_CONTEXT, consent: CONSENT })],
+    ['a line break in a consent’s id', () => ({ ...decision(), consent: { ...CONSENT, consentId: 'a\nb' } })],
+    ['a reason that is not capped', () => ({ ...decision(), consent: { ...CONSENT, reason: 'a'.repeat(257) } })],
+    ['a consent that ended before the epoch', () => ({ ...decision(), consent: { ...CONSENT, expiresAt: -1 } })],
+    ['a notice that nobody knows', () => ({ ...decision(), notices: ['odd'] })],
     ['a line break in an id', () => ({ ...decision(), clientId: 'a\nb' })],
     ['a line break in a caller’s text', () => ({ ...decision(), net: { ...decision().net, userAgent: 'a\nb' } })],
     ['a caller’s text that is not capped', () => ({ ...decision(), net: { ...decision().net, userAgent: 'a'.repeat(257) } })],

@@ -6,9 +6,10 @@ import { createSigningKey, type SigningKey, TEST_ALGORITHMS } from '@behalf/test
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { expect, test } from 'vitest'
 import { isName } from './support/delegation-oracle.js'
+import { ENDINGS, LONGEST_SECONDS, NO_JWT } from './support/endings.js'
 import { FUZZ_FACTOR, FUZZ_SEED, FUZZ_TIMEOUT } from './support/fuzz-settings.js'
 import { isStrictJson } from './support/json-oracle.js'
-import { withSenderConstraint } from './support/sender-constraint.js'
+import { withSwitchedOn } from './support/switched-on.js'
 import { type Material, MUTATIONS, type Mutation, Random, type SignedToken, signClaims } from './support/token-mutations.js'
 
 const ISSUER = 'https://as.example.com'
@@ -35,6 +36,12 @@ interface Reason {
   readonly why: string
   /** Whether the reason is true of a token. */
   readonly fits: (disputed: Disputed) => boolean
+}
+
+const TOO_LONG_TO_BE_ENDED: Reason = {
+  code: 'claim_invalid',
+  why: 'lives longer than a revocation of it would be kept',
+  fits: ({ claims }) => Number(claims['exp']) - Number(claims['iat']) > LONGEST_SECONDS,
 }
 
 const REASONS: readonly Reason[] = [
@@ -74,6 +81,7 @@ const REASONS: readonly Reason[] = [
     why: 'the clock has broken seconds; jose cuts them off',
     fits: ({ claims }) => Number(claims['exp']) + TOLERANCE_SECONDS <= NOW_MILLISECONDS / 1000,
   },
+  ...(ENDINGS ? [TOO_LONG_TO_BE_ENDED] : []),
   {
     code: 'delegation_malformed',
     why: 'who acts cannot be read',
@@ -148,7 +156,7 @@ test('whatever jose refuses, we refuse; what we refuse beyond that has a reason 
   const material = createMaterial()
   const jwks = { keys: material.keys.map(({ jwk }) => jwk) }
   const server = createResourceServer(
-    withSenderConstraint({
+    withSwitchedOn({
       issuers: [oauth({ issuer: ISSUER, audience: AUDIENCE, jwks })],
       clockToleranceSeconds: TOLERANCE_SECONDS,
       now: () => NOW_MILLISECONDS,
@@ -195,7 +203,9 @@ test('whatever jose refuses, we refuse; what we refuse beyond that has a reason 
         return
       }
       const disputed = { token, header: theirs.protectedHeader, claims: theirs.payload }
-      const reason = REASONS.find(({ code, fits }) => code === ours.code && fits(disputed))
+      // What is malformed so far that it is no JWT by its shape is asked about where somebody can be asked.
+      const ourCode = ours.code === NO_JWT ? 'token_malformed' : ours.code
+      const reason = REASONS.find(({ code, fits }) => code === ourCode && fits(disputed))
       if (reason === undefined) return fail(`${ours.code} without a reason on the list, and jose accepts`)
       found.add(reason)
       return

@@ -1,15 +1,20 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
 import { AuthError, DEFAULT_LIMITS, type IssuerOptions, REFUSAL_CODES } from '@behalf/core'
+import { oauth } from '@behalf/core/issuers'
 import { resourceServer } from '@behalf/express'
 import * as testing from '@behalf/testing'
 import { createTestIssuer, memorySink, type TestIssuer, testContext } from '@behalf/testing'
 import request from 'supertest'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as contextSnippet from '../docs/snippets/context.js'
+import * as endingSnippet from '../docs/snippets/ending.js'
 import * as expressSnippet from '../docs/snippets/express.js'
 import * as forwardSnippet from '../docs/snippets/forward.js'
+import * as opaqueSnippet from '../docs/snippets/opaque.js'
 import * as publicPaths from '../docs/snippets/public-paths.js'
+import * as securityEventsSnippet from '../docs/snippets/security-events.js'
 import * as systemsSnippet from '../docs/snippets/systems.js'
 import * as testingSnippet from '../docs/snippets/testing.js'
 import * as upgradeSnippet from '../docs/snippets/upgrade.js'
@@ -114,6 +119,21 @@ describe('snippets do what the pages say', () => {
   test('rules.ts, koa.ts, audit.ts and sink.ts are created without a ConfigError', async () => {
     for (const name of ['rules', 'koa', 'audit', 'sink'])
       await expect(import(`../docs/snippets/${name}.ts`)).resolves.toBeDefined()
+  })
+
+  test('ending.ts ends tokens, and asks a function', async () => {
+    await expect(endingSnippet.endSome()).resolves.toBeUndefined()
+    const options = {
+      issuers: [oauth({ issuer: 'https://as.example.com', audience: 'https://api.example.com', claims: { grant: 'grant_id' } })],
+    }
+    expect(() => resourceServer({ ...options, revocation: { checks: endingSnippet.asked } })).not.toThrow()
+  })
+
+  test('opaque.ts takes private keys, and security-events.ts receives', async () => {
+    const key = JSON.stringify(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' }))
+    expect(() => resourceServer({ issuers: opaqueSnippet.issuersWith(key, key) })).not.toThrow()
+    await request(securityEventsSnippet.app).get('/security-events').expect(404)
+    await request(securityEventsSnippet.app).post('/security-events').type('application/secevent+jwt').send('x').expect(400)
   })
 
   test('upgrade.ts takes no delegated call', async () => {
@@ -252,7 +272,7 @@ describe('docs/configuration.md', () => {
     expect(markers.filter(({ anchor }) => anchor.startsWith('const ')).map(({ file }) => `packages/core/src/${file}`)).toEqual(
       expect.arrayContaining(listing),
     )
-    expect(listing).toHaveLength(8)
+    expect(listing).toHaveLength(9)
   })
 
   test.each(markers)('names every member of $file, $anchor', ({ file, anchor }) => {

@@ -11,10 +11,14 @@ import {
   type ProofOverrides,
   type TestIssuer,
 } from '@behalf/testing'
+import { CompactEncrypt, exportJWK, generateKeyPair } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { NO_JWT } from './support/endings.js'
 import { type Answer, type Ask, ask, askRaw, bearer, parseAnswer } from './support/http.js'
-import { PUBLIC_ORIGIN, SWITCHED_ON, withSenderConstraint } from './support/sender-constraint.js'
+import { createIntrospectionServer, knows } from './support/introspection-server.js'
+import { PUBLIC_ORIGIN, SWITCHED_ON } from './support/sender-constraint.js'
 import { type Application, closeAll, type Framework, type RunningApi, startOnAll, type TestServer } from './support/servers.js'
+import { withSwitchedOn } from './support/switched-on.js'
 
 const NOW = 1_790_000_000_000
 const AGENTS_ISSUER = 'https://agents.example.test'
@@ -72,6 +76,19 @@ const BOUND: Omit<ResourceServerOptions, 'audit'> = {
   now,
 }
 
+/** What a function knows of tokens: nothing of `token-unsure`. */
+const REVOKED: Readonly<Record<string, boolean>> = { 'token-1': false, 'token-gone': true }
+
+const encryption = await generateKeyPair('ECDH-ES', { crv: 'P-256', extractable: true })
+const decryptionKey = { ...(await exportJWK(encryption.privateKey)), kid: 'enc-1' }
+
+const endpoint = await createIntrospectionServer()
+const askedOf = (url: string) => ({
+  endpoint: url,
+  clientId: 'api-1',
+  authentication: { method: 'client_secret_basic', clientSecret: 'a secret of tests' } as const,
+})
+
 type ConfigName =
   | 'main'
   | 'plain'
@@ -86,6 +103,10 @@ type ConfigName =
   | 'nonces'
   | 'forgetful'
   | 'either'
+  | 'revocable'
+  | 'encrypted'
+  | 'asked'
+  | 'unasked'
 
 /** The server's options beside its sink, and whether its `authenticate()` is optional. */
 const CONFIGS: Readonly<
@@ -134,6 +155,37 @@ const CONFIGS: Readonly<
   either: {
     options: (sink) => ({ ...BOUND, issuers: [{ ...trusted, dpop: 'allow' }], audit: { sinks: [sink], record: 'always' } }),
   },
+  revocable: {
+    options: (sink) => ({
+      issuers: [trusted],
+      revocation: {
+        checks: [{ by: 'tokenId', issuer: issuer.issuer, from: ({ tokenId }) => REVOKED[tokenId ?? ''] as boolean }],
+      },
+      audit: { sinks: [sink], record: 'always' },
+      now,
+    }),
+  },
+  encrypted: {
+    options: (sink) => ({
+      issuers: [{ ...trusted, decryption: { keys: [decryptionKey], algorithms: ['ECDH-ES'] } }],
+      audit: { sinks: [sink], record: 'always' },
+      now,
+    }),
+  },
+  asked: {
+    options: (sink) => ({
+      issuers: [{ ...trusted, introspection: askedOf(endpoint.endpoint) }],
+      audit: { sinks: [sink], record: 'always' },
+      now,
+    }),
+  },
+  unasked: {
+    options: (sink) => ({
+      issuers: [{ ...trusted, introspection: askedOf('http://127.0.0.1:1/introspect') }],
+      audit: { sinks: [sink], record: 'always' },
+      now,
+    }),
+  },
   tenants: {
     options: (sink) => ({
       issuers() {
@@ -169,6 +221,8 @@ function build(optional: boolean, dpop: boolean) {
       whoami,
     )
     app.route('GET', '/department', api.guard({ claims: { department: ['sales', 'support'] } }), whoami)
+    app.route('GET', '/login', api.guard({ acr: ['gold', 'silver'], maxAuthAgeSeconds: 60, scopes: 'orders:read' }), whoami)
+    app.route('GET', '/whole-chain', api.guard({ completeChain: true }), whoami)
     app.route('GET', '/people', api.guard({ subject: { not: { type: 'client' } } }), whoami)
     app.route('GET', '/checked', api.guard({ check: async (_context, request) => request.header('x-pass') === 'yes' }), whoami)
     app.route(
@@ -311,8 +365,59 @@ const PROOF_ROWS: readonly Row[] = [
   },
 ]
 
+const encrypted = await new CompactEncrypt(Buffer.from(valid))
+  .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM', kid: 'enc-1', cty: 'JWT' })
+  .encrypt(encryption.publicKey)
+const ADMITTED = {
+  status: 200,
+  context: 'direct user-1 / null / orders:read orders:write / null',
+  events: ['rules allow null', 'response allow completed 200'],
+} as const
+
+/** What a token is, or what has become of it since it was issued. */
+const WORD_ROWS: readonly Row[] = [
+  { name: 'a token that was not ended', on: 'revocable', token: valid, ...ADMITTED },
+  invalid('a token that was ended', 'token_revoked', token({ jti: 'token-gone' }), {
+    on: 'revocable',
+    events: refusedAt('verify', 'token_revoked'),
+  }),
+  {
+    name: 'a token of which nobody can say whether it was ended',
+    on: 'revocable',
+    token: token({ jti: 'token-unsure' }),
+    status: 503,
+    code: 'revocation_unavailable',
+    retryAfter: '5',
+    events: refusedAt('verify', 'revocation_unavailable'),
+  },
+  { name: 'an encrypted token', on: 'encrypted', token: encrypted, ...ADMITTED },
+  invalid('a plain token of an issuer that encrypts', 'encryption_required', valid, {
+    on: 'encrypted',
+    events: refusedAt('verify', 'encryption_required'),
+  }),
+  invalid('a token that cannot be decrypted', 'decryption_failed', `${encrypted.slice(0, -22)}${'A'.repeat(22)}`, {
+    on: 'encrypted',
+    events: refusedAt('verify', 'decryption_failed'),
+  }),
+  { name: 'an opaque token', on: 'asked', token: 'opaque-1', ...ADMITTED },
+  invalid('an opaque token that is not active', 'token_inactive', 'opaque-2', {
+    on: 'asked',
+    events: refusedAt('verify', 'token_inactive'),
+  }),
+  {
+    name: 'an opaque token that nobody can be asked about',
+    on: 'unasked',
+    token: 'opaque-1',
+    status: 503,
+    code: 'introspection_unavailable',
+    retryAfter: '5',
+    events: refusedAt('verify', 'introspection_unavailable'),
+  },
+]
+
 const ROWS: readonly Row[] = [
   ...PROOF_ROWS,
+  ...WORD_ROWS,
 
   // Admitted
   {
@@ -401,6 +506,14 @@ const ROWS: readonly Row[] = [
     path: '/checked',
     token: valid,
     headers: [['X-Pass', 'yes']],
+    status: 200,
+    context: 'direct user-1 / null / orders:read orders:write / null',
+    events: ['rules allow null', 'response allow completed 200'],
+  },
+  {
+    name: 'a login that the route asks for',
+    path: '/login',
+    token: token({ acr: 'silver', auth_time: NOW / 1000 - 60 }),
     status: 200,
     context: 'direct user-1 / null / orders:read orders:write / null',
     events: ['rules allow null', 'response allow completed 200'],
@@ -634,9 +747,9 @@ const ROWS: readonly Row[] = [
   invalid('a token bound to a key', 'binding_unsupported', token({ cnf: { jkt: 'x' } }), {
     events: refusedAt('bind', 'binding_unsupported'),
   }),
-  invalid('no JWT', 'token_malformed', 'opaque'),
+  invalid('no JWT', NO_JWT, 'opaque'),
   invalid('a header with crit', 'token_malformed', withHeader({ crit: ['b64'] })),
-  invalid('a bad token where anonymous calls are allowed', 'token_malformed', 'opaque', { on: 'optional', events: [] }),
+  invalid('a bad token where anonymous calls are allowed', NO_JWT, 'opaque', { on: 'optional', events: [] }),
   invalid('an unknown issuer', 'issuer_unknown', token({ iss: 'https://evil.example.test' })),
   invalid('alg none', 'algorithm_refused', withHeader({ alg: 'none' })),
   invalid('HMAC', 'algorithm_refused', withHeader({ alg: 'HS256' })),
@@ -658,6 +771,34 @@ const ROWS: readonly Row[] = [
   ),
   invalid('a marker of another system', 'delegation_foreign', token({ impersonator: { email: 'a@example.test' } })),
   invalid('no actor where one must be', 'delegation_missing', token({ iss: AGENTS_ISSUER })),
+  {
+    name: 'a login that is not the one that the route asks for',
+    path: '/login',
+    token: token({ acr: 'bronze', auth_time: NOW / 1000 }),
+    status: 401,
+    code: 'step_up_required',
+    challenge: 'insufficient_user_authentication',
+    events: ['rules allow null', 'requirement refuse step_up_required', 'response allow refused 401'],
+  },
+  {
+    name: 'a login that is too old, and a scope that is missing',
+    path: '/login',
+    token: token({ acr: 'gold', auth_time: NOW / 1000 - 100, scope: 'profile:read' }),
+    status: 401,
+    code: 'step_up_required',
+    challenge: 'insufficient_user_authentication',
+    challengeScope: 'orders:read',
+    events: ['rules allow null', 'requirement refuse step_up_required', 'response allow refused 401'],
+  },
+  {
+    name: 'a delegated call where the route asks for a login',
+    path: '/login',
+    token: token({ act: agent, acr: 'gold', auth_time: NOW / 1000 }),
+    status: 403,
+    code: 'delegation_forbidden',
+    challenge: 'actor_unauthorized',
+    events: ['rules allow agents', 'requirement refuse delegation_forbidden', 'response allow refused 403'],
+  },
 
   // 403
   {
@@ -747,6 +888,15 @@ const ROWS: readonly Row[] = [
     code: 'token_expired',
     challenge: 'invalid_token',
     events: refusedAt('verify', 'token_expired'),
+  },
+  {
+    name: 'a chain that its issuer does not call complete',
+    path: '/whole-chain',
+    token: token({ act: agent, chain_complete: false }),
+    status: 403,
+    code: 'chain_incomplete',
+    challenge: 'actor_unauthorized',
+    events: ['rules allow agents', 'requirement refuse chain_incomplete', 'response allow refused 403'],
   },
   {
     name: 'a route for delegated calls',
@@ -868,6 +1018,17 @@ type Started = RunningApi & { readonly sink: MemorySink }
 const running = new Map<ConfigName, readonly Started[]>()
 
 beforeAll(async () => {
+  endpoint.reply = knows({
+    'opaque-1': {
+      token_type: 'Bearer',
+      sub: 'user-1',
+      aud: audience,
+      client_id: 'client-1',
+      scope: 'orders:read orders:write',
+      iat: NOW / 1000,
+      exp: NOW / 1000 + 600,
+    },
+  })
   for (const [name, config] of Object.entries(CONFIGS)) {
     const sinks = new Map<Framework, MemorySink>()
     const started = await startOnAll(
@@ -876,7 +1037,7 @@ beforeAll(async () => {
         if (config.deaf) sink.refuse()
         sinks.set(framework, sink)
         const options = config.options(sink)
-        return options.dpop === undefined ? withSenderConstraint(options) : options
+        return options.dpop === undefined ? withSwitchedOn(options) : options
       },
       build(config.optional ?? false, name === 'either'),
     )
@@ -890,6 +1051,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await closeAll([...running.values()].flat())
   await issuer.close()
+  await endpoint.close()
 })
 
 interface Seen {
@@ -968,7 +1130,7 @@ describe.each(ROWS)('$name', (row) => {
 
 /** A challenge with an error; what a server offers beside it comes after. */
 const CHALLENGE =
-  /^(?:Bearer|DPoP) error="([a-z_]+)", error_description="[\x20\x21\x23-\x5b\x5d-\x7e]+"(?:, scope="([^"]*)")?(?:, (?:algs|resource_metadata)="[^"]+")*(?:, DPoP (?:(?:, )?(?:algs|resource_metadata)="[^"]+")+)?$/
+  /^(?:Bearer|DPoP) error="([a-z_]+)", error_description="[\x20\x21\x23-\x5b\x5d-\x7e]+"(?:, scope="([^"]*)")?(?:, (?:acr_values|max_age|algs|resource_metadata)="[^"]+")*(?:, DPoP (?:(?:, )?(?:algs|resource_metadata)="[^"]+")+)?$/
 
 function expectRefusal({ headers, body }: Answer, row: Row, code: RefusalCode): void {
   expect(headers['content-type']).toBe('application/problem+json')

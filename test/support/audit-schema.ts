@@ -18,7 +18,7 @@ const ajv = new Ajv2020({ strict: true, strictTypes: false, strictRequired: fals
 addFormats.default(ajv)
 const validate = ajv.compile(auditEventSchema)
 
-/** Whether an event, as it stands in a sink's JSON, is one of schema 1.0. */
+/** Whether an event, as it stands in a sink's JSON, is one of schema 1.1. */
 export function isValidEvent(event: unknown): boolean {
   return validate(JSON.parse(JSON.stringify(event)))
 }
@@ -27,5 +27,5 @@ export function isValidEvent(event: unknown): boolean {
 export function assertValidEvent(event: unknown): void {
   if (isValidEvent(event)) return
   const reasons = (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath || '/'} ${message}`)
-  assert.fail(`not an audit event of schema 1.0: ${reasons.join('; ')}\n${JSON.stringify(event, null, 2)}`)
+  assert.fail(`not an audit event of schema 1.1: ${reasons.join('; ')}\n${JSON.stringify(event, null, 2)}`)
 }

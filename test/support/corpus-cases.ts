@@ -47,31 +47,20 @@ export function readCases(file: string): readonly CorpusCase[] {
   return JSON.parse(readFileSync(new URL(`../corpus/${file}`, import.meta.url), 'utf8')) as CorpusCase[]
 }
 
-/** Cases that wait for something that is not built yet. */
-export const WAITING: Readonly<Record<string, string>> = {
-  'in-004-chain-incomplete': 'token introspection is not built yet: an answer of it is no JWT',
-  'in-005-chain-incomplete-policy': 'token introspection is not built yet, nor a rule that asks for the whole chain',
-  'st-001-status-malformed': 'status lists are not checked yet',
-}
-
 /** What a request may show beside a token's scheme: proofs and certificates. */
 const PROOF = /proof|dpop|cert|mtls|tls|x5t/i
 
 /**
- * Why a case cannot be judged yet, by what it asks for; `null`: it must be judged.
+ * Why a case cannot be judged here, by what it asks for; `null`: it must be judged.
  * @throws for a policy or presentation that nobody has thought of: it must not be passed over
  */
-export function waitsFor({ id, header, policy = {}, presentation = {} }: CorpusCase): string | null {
+export function waitsFor({ id, policy = {}, presentation = {} }: CorpusCase): string | null {
   const shown = Object.keys(presentation).filter((name) => name !== 'scheme' && Boolean(presentation[name]))
   const unknown = [
     ...Object.keys(policy).filter((name) => !['allowActors', 'checkStatus', 'requireCompleteChain'].includes(name)),
     ...shown.filter((name) => !PROOF.test(name)),
   ]
   if (unknown.length > 0) throw new Error(`${id}: nothing is known of ${unknown}`)
-  if (WAITING[id] !== undefined) return WAITING[id]
-  if (header === null) return 'token introspection is not built yet: an answer of it is no JWT'
-  if (policy['checkStatus'] !== undefined) return 'status lists are not checked yet'
-  if (policy['requireCompleteChain'] !== undefined) return 'no rule asks for the whole chain yet'
   if (shown.length > 0) return 'shows more than a scheme, which this suite cannot: see test/standards/{dpop,mtls}.test.ts'
   return null
 }

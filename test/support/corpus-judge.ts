@@ -111,6 +111,8 @@ const REASONS: Readonly<Record<string, readonly RefusalCode[]>> = {
   client_id_malformed: ['claim_invalid'],
   client_not_allowed: ['client_refused', 'claim_invalid'],
   actor_not_allowed: ['actor_unauthorized'],
+  chain_incomplete: ['chain_incomplete'],
+  status_malformed: ['claim_invalid'],
   binding_missing: ['binding_unsupported', 'sender_mismatch'],
   binding_unsupported: ['binding_unsupported'],
 }

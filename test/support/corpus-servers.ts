@@ -6,7 +6,7 @@ import * as forKoa from '@behalf/koa'
 import { memorySink } from '@behalf/testing'
 import express from 'express'
 import Koa from 'koa'
-import { withSenderConstraint } from './sender-constraint.js'
+import { withSwitchedOn } from './switched-on.js'
 
 export interface Answer {
   readonly status: number
@@ -40,7 +40,7 @@ const MAX_HEADER_BYTES = 4 * 1024 * 1024
 export async function startContextServer(options: ContextServerOptions): Promise<ContextServer> {
   const { adapter, issuer, rule, now, clockToleranceSeconds, more } = options
   const { listener, close } = LISTENERS[adapter](
-    withSenderConstraint({
+    withSwitchedOn({
       issuers: [issuer],
       delegation: [rule],
       audit: { sinks: [memorySink()] },
@@ -50,6 +50,7 @@ export async function startContextServer(options: ContextServerOptions): Promise
     }),
   )
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, listener)
+  server.keepAliveTimeout = 0 // the agent keeps its connections for as long as it likes
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(0, '127.0.0.1', resolve)

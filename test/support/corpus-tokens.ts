@@ -20,7 +20,7 @@ const KEY_MEMBERS = ['jwk', 'jku', 'x5u', 'x5c']
  */
 export function tokensOf(each: CorpusCase, attacker: Attacker, jkt: string | null = null): readonly string[] {
   const header = each.header ?? {}
-  const payload = jkt === null ? payloadOf(each) : boundTo(jkt, payloadOf(each))
+  const payload = claimsTextOf(each, jkt)
   if (KEY_MEMBERS.some((name) => header[name] !== undefined)) {
     return headersOf(header, attacker).map((forged) => signCompact(forged, payload, attacker.key))
   }
@@ -29,6 +29,14 @@ export function tokensOf(each: CorpusCase, attacker: Attacker, jkt: string | nul
   if (key !== undefined) return [signCompact(header, payload, key)]
   const input = [JSON.stringify(header), payload].map((part) => Buffer.from(part).toString('base64url')).join('.')
   return signaturesOf(String(alg), input).map((signature) => `${input}.${signature}`)
+}
+
+/**
+ * The claims of a case as their exact text.
+ * @param jkt thumbprint of the key that they are bound to beside all else
+ */
+export function claimsTextOf(each: CorpusCase, jkt: string | null = null): string {
+  return jkt === null ? payloadOf(each) : boundTo(jkt, payloadOf(each))
 }
 
 /** Whoever forges tokens with a key of their own, and where they show it. */

@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import type { Readable } from 'node:stream'
-import type { AuthContext, DelegatedContext, Requirement, ResourceServerOptions } from '@behalf/core/adapter'
+import type { AuthContext, DelegatedContext, Requirement, ResourceServerOptions, Revocation } from '@behalf/core/adapter'
 import { resourceServer as expressServer } from '@behalf/express'
 import { resourceServer as koaServer } from '@behalf/koa'
 import Router from '@koa/router'
@@ -43,9 +43,11 @@ export interface TestServer {
   authenticate(options?: { readonly optional?: boolean }): Layer
   guard(requirement?: Requirement): Layer
   metadata(): Layer
+  securityEvents(): Layer
   contextOf(request: IncomingMessage): AuthContext | null
   delegatedContextOf(request: IncomingMessage): DelegatedContext
   verify(token: string): Promise<AuthContext>
+  revoke(revocation: Revocation): Promise<void>
   close(): Promise<void>
 }
 

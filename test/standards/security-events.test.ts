@@ -324,7 +324,7 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
       const own = await start({
         server: {
           securityEvents: {
-            transmitters: [{ issuer: elsewhere.issuer, audience: RECEIVER, about: issuer.issuer }],
+            transmitters: [{ issuer: elsewhere.issuer, audience: RECEIVER, jwksUri: elsewhere.jwksUri, about: issuer.issuer }],
           },
         },
       })

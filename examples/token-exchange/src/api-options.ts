@@ -66,7 +66,9 @@ export function apiOptions(surroundings: ApiSurroundings): ResourceServerOptions
       maxTokenLifetimeSeconds: TOKEN_SECONDS,
       checks: [{ by: ['tokenId', 'grantId', 'sessionId'], issuer, from: memoryRevocations() }],
     },
-    securityEvents: { transmitters: [{ issuer, audience: origin, authorization: eventAuthorization }] },
+    securityEvents: {
+      transmitters: [{ issuer, audience: origin, jwksUri: `${issuer}/jwks`, authorization: eventAuthorization }],
+    },
     audit: { sinks: [sink], record: 'always' },
     publicOrigins: origin,
     dpop: { replay: 'single-process', nonce: { secret: randomBytes(32) } },

@@ -231,9 +231,18 @@ describe('a requirement', () => {
     ],
     ['several objects', [{ type: 'payment' }, { type: 'account' }], [ACCOUNT, PAYMENT], 'admitted'],
     ['one of several objects', [{ type: 'payment' }, { type: 'account' }], [ACCOUNT], 'requirement_failed'],
-    ['an unknown type', { type: 'photo' } as never, [UNKNOWN], 'requirement_failed'],
   ])('%s', async (_, asked, details, expected) => {
     expect(await outcome(asked, details)).toBe(expected)
+  })
+
+  it('of a type that no issuer knows is a mistake, in a guard and in a rule', async () => {
+    const mistake = expect.objectContaining({ name: 'ConfigError', message: expect.stringContaining('"photo"') })
+    const visit = await call({})
+    await expect(visit.guard({ authorizationDetails: { type: 'photo' } })).rejects.toEqual(mistake)
+    const delegation = [anyRule({ authorizationDetails: 'photo' })]
+    expect(() => createWorld({ issuers, delegation })).toThrow(mistake)
+    // Where the application is asked for its issuers, nobody knows what they know.
+    expect(() => createWorld({ issuers: () => null, delegation })).not.toThrow()
   })
 
   it('has no challenge: signing in again would not help', async () => {

@@ -78,12 +78,19 @@ describe('an answer is believed', () => {
     },
   )
 
+  test('[Design-introspection-flood] a token that has expired takes the place of no good one, either', async () => {
+    server.reply = knows({ good: GOOD, expired: { ...GOOD, exp: START_SECONDS } })
+    const api = asking(server, { maxEntries: 1 })
+    for (const token of ['good', 'expired']) expect(await api.outcome(token)).toBe('ok')
+    expect(api.introspector.known('good')).toBeDefined()
+  })
+
   test('[Design-introspection-cache] only for this very token', async () => {
     server.reply = knows({ [`${'x'.repeat(200)}a`]: GOOD })
     const api = asking(server)
     expect(await api.outcome(`${'x'.repeat(200)}a`)).toBe('ok')
     expect(await api.outcome(`${'x'.repeat(200)}b`)).toBe('token_inactive')
-    expect(await api.outcome(`a${'x'.repeat(200)}`)).toBe('token_inactive')
+    expect(await api.outcome(`y${'x'.repeat(200)}a`)).toBe('token_inactive')
   })
 
   test('[Design-introspection-cache] with cacheSeconds 0 each request asks', async () => {
@@ -226,6 +233,23 @@ describe('one question', () => {
     },
   )
 
+  test('[Design-introspection-single-flight] whoever comes while that one is under way waits for one more', async () => {
+    const holding = held(says({ active: true, ...GOOD }))
+    server.reply = holding.reply
+    const api = asking(server, { cacheSeconds: 0 })
+    const first = api.outcome('a-token')
+    await until(() => holding.waiting === 1)
+    const second = api.outcome('a-token')
+    holding.release()
+    expect(await first).toBe('ok')
+    await until(() => holding.waiting === 1)
+    const third = api.outcome('a-token')
+    server.reply = says({ active: false })
+    holding.release()
+    expect([await second, await third]).toEqual(['ok', 'token_inactive'])
+    expect(server.asked).toHaveLength(3)
+  })
+
   test('[Design-introspection-single-flight] also where the one before it failed', async () => {
     const holding = held(sends('{}', 'text/html'))
     server.reply = holding.reply
@@ -292,7 +316,7 @@ describe('the refresh in the background', () => {
     ['an error', ['', null, 500]],
     ['a refusal', ['', null, 400]],
     ['no answer at all', ['<html>', 'text/html']],
-    ['a lie', ['{"active":"true"}']],
+    ['a lie', ['{"active":true,"iss":"https://other.example.test"}']],
   ])('[Design-introspection-refresh] that comes to %s changes nothing until the time is over', async (_what, reply) => {
     const api = asking(server)
     await api.outcome('a-token')
@@ -303,6 +327,7 @@ describe('the refresh in the background', () => {
     expect(await api.outcome('a-token')).toBe('ok')
     clock.time = START + 28_999
     expect(await api.outcome('a-token')).toBe('ok') // left alone for as long as a caller would be
+    await quiet(server)
     expect(server.asked).toHaveLength(2)
     clock.time = START + 29_999
     expect(await api.outcome('a-token')).toBe('ok')

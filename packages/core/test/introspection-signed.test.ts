@@ -227,6 +227,8 @@ describe('a signed answer', () => {
     server.reply = signed({ answer: { ...GOOD_ANSWER, token_use: 'refresh_token' } })
     expect(await asked().outcome('a-token')).toBe('token_type_refused')
     server.reply = signed({ answer: { ...GOOD_ANSWER, active: 'true' } })
+    expect(await asked().outcome('a-token')).toBe('token_inactive')
+    server.reply = signed({ answer: GOOD })
     await expectTrouble(asked(), 'a-token', 'the answer does not say whether the token is active')
     server.reply = signed({ answer: { ...GOOD_ANSWER, iss: 'https://other.example.test' } })
     await expectTrouble(asked(), 'a-token', 'the answer names another issuer')

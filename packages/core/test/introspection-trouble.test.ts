@@ -114,7 +114,7 @@ describe('pauses', () => {
     ['an error of a gateway', answers(502)],
     ['no JSON', sends('<html>')],
     ['another media type', sends('{}', 'text/html')],
-    ['a lie', says({ active: 'true' })],
+    ['an answer that says nothing', says({})],
     ["another issuer's word", says({ active: true, iss: 'https://other.example.test' })],
     ['too much', sends(`"${'x'.repeat(DEFAULT_LIMITS.fetchBytes)}"`)],
   ])('[Design-introspection-back-off] %s can be about one token: two of them in a row are not', async (_what, reply) => {

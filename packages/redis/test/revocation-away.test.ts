@@ -1,5 +1,6 @@
 /** A Redis that is not there, or that cannot be relied upon: no replica says that it knows everything, until it does again. */
 import { execFile } from 'node:child_process'
+import { setImmediate as turn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
@@ -102,6 +103,7 @@ describeWith('redis-server', 'a Redis that goes away', () => {
     server.pause()
     const waiting = [outcome(set, entryAt(clock)), readiness(set)]
     await set.close()
+    expect(await Promise.race([readiness(set), turn('late')])).toBe('closed')
     expect(await Promise.all(waiting)).toEqual(['closed', 'closed'])
     await set.close()
     clock.pass(1)

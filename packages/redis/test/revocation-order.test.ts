@@ -101,6 +101,19 @@ describe('a heartbeat', () => {
     expect([set.find(entry.key), set.wholeAt(clock.time)]).toEqual([entry, clock.time])
   })
 
+  test.each(['nonsense', '', 'e', 'e 1', `e soon ${'x'.repeat(43)} 5 -`, `e 1 ${'x'.repeat(42)} 5 -`, `e 1 ${'x'.repeat(43)} 5`])(
+    'a message that is none of ours is passed over: %j',
+    async (message) => {
+      const { redis, set, clock, question } = await read({ heartbeatMilliseconds: 60_000 })
+      question.answer(state('e', 0))
+      const ping = await redis.next()
+      redis.publish(message)
+      ping.answer(PONG)
+      await set.ready()
+      expect([set.version, set.wholeAt(clock.time)]).toEqual([0, clock.time])
+    },
+  )
+
   test.each<[string, string, string | null]>([
     ['a message that has not come with it', state('e', 1), null],
     ['another epoch', state('f', 0), null],

@@ -40,10 +40,10 @@ export class EndpointTrouble {
     this.#backOff.succeeded()
   }
 
-  /** @param pauseMilliseconds for how long the endpoint wants to be left alone */
+  /** @param pauseMilliseconds for how long the endpoint wants to be left alone; not below 0 */
   failed(question: number, about: FailureSubject, nowMilliseconds: number, pauseMilliseconds: number): void {
     const pause = Math.min(pauseMilliseconds, this.#mostMilliseconds)
-    if (pause > 0) this.#notBefore = Math.max(this.#notBefore, nowMilliseconds + pause)
+    this.#notBefore = Math.max(this.#notBefore, nowMilliseconds + pause)
     if (about === 'question' || question <= this.#sentBefore) return
     if (about === 'answer' && ++this.#badAnswers < BAD_ANSWERS) return
     this.#sentBefore = this.#sent

@@ -89,8 +89,6 @@ class EndpointIntrospector<T> implements Introspector<T> {
   readonly #kept: KeptAnswers<Introspected<T>>
   readonly #clock = new SteadyClock()
   readonly #underWay = new Map<string, Question<T>>()
-  /** Questions that begin when the one under way has ended. */
-  readonly #next = new Map<string, Promise<Introspected<T>>>()
   /** Why the last question failed. */
   #failure = new FetchError('the endpoint is not asked again yet')
   #closed = false
@@ -148,15 +146,10 @@ class EndpointIntrospector<T> implements Introspector<T> {
     return this.#clock.at(this.#environment.now())
   }
 
-  /** One more question for all who came after the one under way was sent. */
+  /** One more question for all who came after the one under way was sent: the first of them sends it. */
   #askNext(key: string, token: string, { answer }: Question<T>): Promise<Introspected<T>> {
-    const begin = () => {
-      this.#next.delete(key)
-      return this.#underWay.get(key)?.answer ?? this.#send(key, token, this.#steadyNow())
-    }
-    const next = this.#next.get(key) ?? answer.then(begin, begin)
-    this.#next.set(key, next)
-    return next
+    const ask = () => this.#underWay.get(key)?.answer ?? this.#send(key, token, this.#steadyNow())
+    return answer.then(ask, ask)
   }
 
   /** In the background: nobody waits, and a failure changes nothing until the answer's time is over. */

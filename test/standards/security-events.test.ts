@@ -349,7 +349,7 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
     test('an event by which nothing is asked is a mistake of the application: 500', async () => {
       const revocation = {
         maxTokenLifetimeSeconds: 3600,
-        checks: [{ by: 'tokenId' as const, issuer: issuer.issuer, from: memoryRevocations() }],
+        checks: [{ by: 'subject' as const, issuer: issuer.issuer, from: memoryRevocations() }],
       }
       const own = await start({ server: { revocation } })
       expect((await own.push(own.transmitter.sessionRevoked(session))).status).toBe(500)

@@ -23,6 +23,7 @@ export function claimsEndpoint(): ClaimsEndpoint {
         clientId: 'api-1',
         authentication: { method: 'client_secret_basic' as const, clientSecret: 'a secret of tests' },
         untyped: 'accept' as const,
+        presentClaims: [], // an answer has fewer than the JWTs of its profile
       }
     },
     async start() {

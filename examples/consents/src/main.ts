@@ -12,7 +12,7 @@ let time = Date.now()
 const now = () => time
 const issuer = await createTestIssuer({ algorithms: ['EdDSA'], now })
 const sink = memorySink()
-const database = await openDatabase(process.env['DATABASE_URL'])
+const database = await openDatabase(process.env['CONSENTS_DATABASE_URL'])
 await dropConsents(database) // a run that was ended in the middle may have left some
 const consents = await createConsents(database)
 let lookUps = 0

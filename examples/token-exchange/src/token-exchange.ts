@@ -79,6 +79,7 @@ export function offerTokenExchange(provider: Provider, reader: TokenReader, exch
     exchanges.set(token, { act: actOf(actor, subject), signIn: signInOf(subject), parents: [subject.jti, actor.jti] })
     await checkDpopReplay(provider, ctx, proof, client.clientId)
 
+    readTokens(ctx, reader) // once more: what they come of may have been taken back meanwhile
     ctx.oidc.entity('AccessToken', token)
     ctx.body = buildTokenResponse(provider, {
       accessToken: await token.save(),

@@ -193,6 +193,7 @@ export function resolveOptions(options: unknown): Settings {
     (value) =>
       createRevocations({
         ...readRevocationOptions(value, 'revocation', revocableIssuers(issuers, knownIssuers)),
+        issuerNames: knownIssuers.names,
         toleranceSeconds: clockToleranceSeconds,
         limits,
         now,
@@ -207,9 +208,7 @@ export function resolveOptions(options: unknown): Settings {
     (value) => resolveSecurityEvents(value, 'securityEvents', eventEnvironment),
     null,
   )
-  if (securityEvents !== null && revocations === null) {
-    throw new ConfigError('securityEvents needs revocation, with a set that keeps what they end')
-  }
+  if (securityEvents !== null) requireKept(securityEvents, revocations)
   const rules = optional(members, 'delegation', where, (value) => compileRules(value, knownIssuers), [])
   const mode = optional(members, 'mode', where, (value, at) => wordAt(value, at, ['enforce', 'report']), 'enforce' as const)
   return Object.freeze({
@@ -239,6 +238,16 @@ export function resolveOptions(options: unknown): Settings {
     warmUp: optional(members, 'warmUp', where, booleanAt, false),
     now,
   })
+}
+
+/** An event that ends nothing would be pushed in vain, again and again. */
+function requireKept({ transmitters }: SecurityEventSettings, revocations: Revocations | null): void {
+  for (const issuer of [...transmitters.values()].flatMap(({ about }) => [...about])) {
+    if (revocations !== null && (['sessionId', 'subject'] as const).some((basis) => revocations.keeps(issuer, basis))) continue
+    throw new ConfigError(
+      `securityEvents would end nothing of "${issuer}": give revocation.checks one by subject or sessionId, with a set to keep it`,
+    )
+  }
 }
 
 function revocableIssuers(issuers: IssuerRegistry, { names }: KnownIssuers): RevocableIssuers {

@@ -593,11 +593,6 @@ const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
       () => oauth({ issuer: ISSUER, audience: AUDIENCE, jwks_uri: '' } as Wrong),
       /unknown member "jwks_uri"/,
     ],
-    [
-      'presentClaims of its own',
-      () => oauth({ issuer: ISSUER, audience: AUDIENCE, presentClaims: [] } as Wrong),
-      /"presentClaims"/,
-    ],
     ['undefined audience', () => oauth({ issuer: ISSUER, audience: undefined } as Wrong), /oauth\(\)\.audience is undefined/],
     ['undefined issuer', () => oauth({ issuer: undefined, audience: AUDIENCE } as Wrong), /oauth\(\)\.issuer is undefined/],
     ['undefined actor', () => oauthIssuer({ actor: undefined } as Wrong), /oauth\(\)\.actor is undefined/],

@@ -24,9 +24,11 @@ import {
   NOW_SECONDS,
   OTHER_ISSUER,
   oauthIssuer,
+  settle,
   tokenOf,
   type World,
 } from './support/harness.js'
+import { rewritten } from './support/rewritten-signature.js'
 
 const EVERY_BASIS = ['tokenId', 'grantId', 'sessionId', 'subject', 'actor', 'subjectAndActor'] as const
 const HOUR = 3600
@@ -37,8 +39,9 @@ function sayingIssuer(issuer = ISSUER) {
 }
 
 function revocation(...checks: readonly Partial<RevocationCheck>[]) {
+  const asksSets = checks.some(({ from }) => typeof from !== 'function')
   return {
-    maxTokenLifetimeSeconds: HOUR,
+    ...(asksSets && { maxTokenLifetimeSeconds: HOUR }),
     checks: checks.map((check) => ({ by: EVERY_BASIS, issuer: ISSUER, from: memoryRevocations(), ...check })),
   }
 }
@@ -146,18 +149,6 @@ describe('a token without `jti`', () => {
     expect([(await world.call(token)).code, (await world.call(twin)).code]).toEqual(['token_revoked', 'token_revoked'])
   })
 })
-
-/** Order of P-256. */
-const N = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
-
-/** The same token with the other signature that holds for it: `s → n − s`. */
-function rewritten(token: string): string {
-  const [header, payload, signature = ''] = token.split('.')
-  const bytes = Buffer.from(signature, 'base64url')
-  const s = BigInt(`0x${bytes.subarray(32).toString('hex')}`)
-  const other = Buffer.from((N - s).toString(16).padStart(64, '0'), 'hex')
-  return `${header}.${payload}.${Buffer.concat([bytes.subarray(0, 32), other]).toString('base64url')}`
-}
 
 describe('a time', () => {
   const TIMED: readonly Revocation[] = [
@@ -364,6 +355,45 @@ describe('a set that can be behind', () => {
   })
 })
 
+describe('a set that is broken', () => {
+  const raises = () => raise()
+  test.each<[string, Partial<RevocationSet> | { readonly find: unknown }, string]>([
+    ['throws where it is looked into', { find: raises }, 'revocation_unavailable'],
+    ['throws where it is asked how old it is', { wholeAt: raises }, 'revocation_unavailable'],
+    ['answers later', { find: async () => undefined }, 'revocation_unavailable'],
+    ['answers null', { find: () => null }, 'revocation_unavailable'],
+    ['answers a text', { find: () => 'no' }, 'revocation_unavailable'],
+    ['answers an entry without a time', { find: () => ({ key: 'k', keepUntil: 1 }) }, 'token_revoked'],
+    [
+      'answers an entry with no time',
+      { find: () => ({ key: 'k', keepUntil: 1, issuedUntilSeconds: Number.NaN }) },
+      'token_revoked',
+    ],
+  ])('never lets anybody in: it %s', async (_what, broken, code) => {
+    const set = Object.assign(new HeldSet(), broken) as RevocationSet
+    const visit = await revocable({ from: set }).call(CLAIMS)
+    expect([visit.code, visit.error?.cause]).toEqual([code, undefined])
+  })
+
+  test('that nothing of a token is looked up in need not be whole', async () => {
+    const set = new HeldSet()
+    set.behindMilliseconds = 60_000
+    const world = revocable({ from: set, by: 'grantId' })
+    expect((await world.call({})).code).toBe(null)
+    expect((await world.call({ grant_id: 'grant-1' })).code).toBe('revocation_unavailable')
+  })
+
+  test('of one process says that it is not whole where its clock was set back behind what it has forgotten', async () => {
+    const set = memoryRevocations({ maxEntries: 1, now: () => world.now })
+    const world = revocable({ from: set })
+    await world.server.revoke({ issuer: ISSUER, tokenId: 'token-1' })
+    world.now += 2 * HOUR * 1000
+    await world.server.revoke({ issuer: ISSUER, tokenId: 'another' })
+    world.now -= 2 * HOUR * 1000
+    expect((await world.call({})).code).toBe('revocation_unavailable')
+  })
+})
+
 describe('several sets', () => {
   test('have to be whole, all of them', async () => {
     const [one, other] = [new HeldSet(), new HeldSet()]
@@ -500,6 +530,31 @@ describe('a function', () => {
     expect(asked).toBe(6)
   })
 
+  test('that knows of one actor, and fails for another, has said enough', async () => {
+    for (const other of [() => raise(), async () => raise(), () => new Promise<boolean>(() => {})]) {
+      for (const known of [true, Promise.resolve(true)]) {
+        const world = revocable({ by: 'actor', from: ({ actor }) => (actor === 'actor-1' ? known : other()) })
+        expect((await world.call(CLAIMS)).code).toBe('token_revoked')
+      }
+    }
+  })
+
+  test('its late no does not undo what it has said since', async () => {
+    const first = deferred<boolean>()
+    const answers = [first.promise, Promise.resolve(true), Promise.resolve(true)]
+    let asked = 0
+    const world = revocable({ by: 'tokenId', staleSeconds: 60, from: () => answers[asked++] as Promise<boolean> })
+    const token = tokenOf({})
+    const slow = world.call(token)
+    await settle()
+    await settle()
+    // The same token, remembered or not, is one and the same question's.
+    await world.server.verify(token).catch(() => {})
+    first.resolve(false)
+    await slow
+    expect((await world.call(token)).code).toBe('token_revoked')
+  })
+
   test('does not make revoke() believe that something was ended', async () => {
     const world = revocable({ from: () => false })
     await expect(world.server.revoke({ issuer: ISSUER, tokenId: 'a' })).rejects.toMatchObject({ code: 'config_invalid' })
@@ -632,6 +687,7 @@ describe('mistakes', () => {
     ['no lifetime', { issuers: [sayingIssuer()], revocation: { checks: [CHECK] } }, 'maxTokenLifetimeSeconds'],
     ['a lifetime of nothing', options([CHECK], { maxTokenLifetimeSeconds: 0 }), 'maxTokenLifetimeSeconds'],
     ['another member', options([CHECK], { store: 1 }), '"store"'],
+    ['a lifetime that nothing enforces', options([{ ...CHECK, from: () => false }]), 'goes with sets'],
     ['an unknown basis', options([{ ...CHECK, by: 'jti' }]), 'revocation.checks[0].by'],
     ['no basis', options([{ ...CHECK, by: [] }]), 'revocation.checks[0].by'],
     ['an unknown issuer', options([{ ...CHECK, issuer: 'https://nobody.example' }]), 'not configured'],
@@ -669,13 +725,46 @@ describe('mistakes', () => {
     ['a time in milliseconds', { issuer: ISSUER, subject: 'a', at: NOW_SECONDS * 1000 }, 'seconds'],
     ['no time', { issuer: ISSUER, subject: 'a', at: Number.NaN }, 'seconds'],
     ['a date', { issuer: ISSUER, subject: 'a', at: new Date() }, 'seconds'],
-    ['an issuer that is not asked about', { issuer: OTHER_ISSUER, subject: 'a' }, 'would end nothing'],
+    ['an issuer that is not configured', { issuer: OTHER_ISSUER, subject: 'a' }, 'not configured'],
     ['a word too many', { issuer: ISSUER, subject: 'a', reason: 'b' }, '"reason"'],
   ])('in revoke() end nothing, and say so: %s', async (_name, given, named) => {
     const failure: unknown = await revocable()
       .server.revoke(given as Revocation)
       .catch((error: unknown) => error)
     expect(failure).toMatchObject({ name: 'ConfigError', message: expect.stringContaining(named) })
+  })
+
+  test('an issuer that is not configured is none, also where checks are for any', async () => {
+    const world = revocable({ issuer: 'any' })
+    await expect(world.server.revoke({ issuer: `${ISSUER}/`, subject: 'a' })).rejects.toThrow('not configured')
+  })
+
+  test('an issuer that is not asked about ends nothing, and says so', async () => {
+    const world = createWorld({ issuers: [sayingIssuer(), sayingIssuer(OTHER_ISSUER)], revocation: revocation({}) })
+    await expect(world.server.revoke({ issuer: OTHER_ISSUER, subject: 'a' })).rejects.toThrow('would end nothing')
+  })
+
+  test('one set under two lifetimes would forget what the longer one needs', () => {
+    const set = memoryRevocations()
+    const options = (seconds: number) => ({
+      issuers: [sayingIssuer()],
+      revocation: { maxTokenLifetimeSeconds: seconds, checks: [{ by: 'tokenId' as const, issuer: ISSUER, from: set }] },
+    })
+    createWorld(options(60))
+    createWorld(options(60))
+    expect(() => createWorld(options(61))).toThrow(expect.objectContaining({ name: 'ConfigError' }))
+  })
+
+  test('security events that could end nothing are one, whoever they are about', () => {
+    const securityEvents = { transmitters: [{ issuer: ISSUER, audience: 'us', jwks: JWKS }] }
+    const world = (...checks: readonly Partial<RevocationCheck>[]) =>
+      createWorld({ issuers: [sayingIssuer()], securityEvents, revocation: revocation(...checks) })
+    const mistake = expect.objectContaining({ name: 'ConfigError', message: expect.stringContaining('securityEvents') })
+    expect(() => createWorld({ issuers: [sayingIssuer()], securityEvents })).toThrow(mistake)
+    expect(() => world({ from: () => false })).toThrow(mistake)
+    expect(() => world({ by: ['tokenId', 'grantId', 'actor'] })).toThrow(mistake)
+    expect(() => world({ by: 'subject' })).not.toThrow()
+    expect(() => world({ by: 'sessionId' })).not.toThrow()
   })
 
   test('a basis that nothing is asked by ends nothing, and says so', async () => {
@@ -695,5 +784,37 @@ describe('issuers as a function', () => {
       revocation: revocation({ issuer: 'any' }),
     })
     expect(await refusal(world, { issuer: ISSUER, grantId: 'grant-1' }, { grant_id: 'grant-1' })).toBe('token_revoked')
+  })
+})
+
+describe('what a preset asks, and what the application asks beside it', () => {
+  test('both are asked of JWTs', async () => {
+    const world = createWorld({ issuers: [oauthIssuer({ presentClaims: ['grant_id'] })] })
+    expect((await world.call({})).code).toBe('claim_missing')
+    expect((await world.call({ grant_id: 'grant-1' })).code).toBe(null)
+    expect((await world.call({ grant_id: 'grant-1', client_id: undefined })).code).toBe('claim_missing')
+  })
+
+  test('of answers what the application asks alone', async () => {
+    const answers: Record<string, object> = {
+      without: { sub: 'user-1' },
+      within: { sub: 'user-1', grant_id: 'grant-1' },
+    }
+    const issuer = oauthIssuer({
+      presentClaims: ['grant_id'],
+      introspection: {
+        endpoint: 'https://as.example.test/introspect',
+        clientId: 'api-1',
+        authentication: { method: 'client_secret_basic', clientSecret: 'a secret of tests' },
+      },
+    })
+    const said = { active: true, token_type: 'Bearer', aud: 'https://api.example.test', exp: NOW_SECONDS + 60 }
+    const world = createWorld({
+      issuers: [issuer],
+      fetch: async (_url, init) =>
+        Response.json({ ...said, ...answers[new URLSearchParams(String(init.body)).get('token') ?? ''] }),
+    })
+    expect((await world.call('without')).code).toBe('claim_missing')
+    expect((await world.call('within')).code).toBe(null)
   })
 })

@@ -120,7 +120,6 @@ describe('a push', () => {
     ['bytes', [Buffer.from('a')], 'bytes a'],
     ['other bytes', [undefined, new Uint8Array([97])], 'bytes a'],
     ['a text', ['a', Buffer.from('b')], 'text a'],
-    ['an empty text', [''], 'text '],
     ['what a parser made of it, and its bytes', [{ a: 1 }, Buffer.from('b')], 'bytes b'],
   ])('that a parser has read is taken as %s', async (_what, parsed, body) => {
     const stream = streamOf('x')
@@ -133,6 +132,8 @@ describe('a push', () => {
   test.each<[string, unknown[]]>([
     ['nothing', []],
     ['an empty object, as parsers do that have read nothing', [{}]],
+    ['an empty text', ['']],
+    ['no bytes', [Buffer.alloc(0)]],
   ])('that nobody has read is read here, beside %s', async (_what, parsed) => {
     await answerPush(receiver, request, streamOf('x'), parsed)
     expect(received).toEqual(['bytes x'])
@@ -141,6 +142,7 @@ describe('a push', () => {
   test.each<[string, unknown[]]>([
     ['nothing', []],
     ['an object', [{ a: 1 }]],
+    ['an empty text', ['']],
     ['null', [null]],
   ])('that somebody has read, and left %s of it, is a mistake of the application', async (_what, parsed) => {
     const stream = streamOf('x')

@@ -155,6 +155,7 @@ function send({ status, headers, body }: HttpAnswer, context: Context): void {
   context.status = status
   context.set({ ...headers })
   context.body = body
+  if (!('content-type' in headers)) context.remove('content-type') // Koa says of what type even an empty text is
 }
 
 function keyOf(request: KoaRequest): object {

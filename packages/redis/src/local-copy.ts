@@ -20,6 +20,11 @@ export class LocalCopy {
     return this.#set.find(key)
   }
 
+  /** As of when nothing is missing that it took: not where the clock was set back behind what it has forgotten since. */
+  wholeAt(now: number): number {
+    return this.#set.wholeAt(now)
+  }
+
   /** Takes an entry; one that says nothing new changes nothing. @returns whether it is there now: not where there is no room */
   take(entry: RevocationEntry): boolean {
     if (covers(this.#set.find(entry.key), entry)) return true

@@ -123,7 +123,7 @@ export function redisRevocations(options: RedisRevocationsOptions): RedisRevocat
       if (!copy.take(entry)) throw new RedisRevocationError('copy_full')
     },
     find: (key) => copy.find(key),
-    wholeAt: () => follower.wholeAt(),
+    wholeAt: (time) => Math.min(follower.wholeAt(), copy.wholeAt(time)),
     ready: () => keepingProcess(() => follower.whole()),
     async close() {
       closed = true

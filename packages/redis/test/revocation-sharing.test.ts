@@ -114,6 +114,20 @@ describeWith('redis-server', 'sets that share a Redis', () => {
     for (const entry of [within, later]) expect(await keptOf(server, entry)).not.toBe('')
   })
 
+  test('where the clock is set back behind what a full copy has forgotten, nothing is certain', async () => {
+    const { server, sets, clock } = await serverAndSets(1, { maxEntries: 1 })
+    const [ended, later] = [entryAt(clock, 10_000), entryAt(clock)]
+    await sets[0]?.add(ended)
+    const { time } = clock
+    clock.pass(11)
+    await server.cli('zadd', `${ENTRIES}:ends`, 'XX', '0', ended.key) // by the clock of Redis, too
+    await sets[0]?.add(later)
+    await untilWhole(sets, clock)
+    expect([sets[0]?.find(ended.key), sets[0]?.find(later.key)]).toEqual([undefined, later])
+    expect(sets[0]?.wholeAt(time)).toBe(Number.NEGATIVE_INFINITY)
+    expect(sets[0]?.wholeAt(clock.time)).toBe(clock.time)
+  })
+
   test('sets with prefixes of their own, and in databases of their own, know nothing of each other', async () => {
     const { server, sets, clock } = await serverAndSets(1)
     const others = [

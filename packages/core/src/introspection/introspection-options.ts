@@ -76,7 +76,9 @@ const MEMBERS: readonly string[] = [
   'untyped',
   'cacheSeconds',
   'maxEntries',
-  'actor', // how the answers write delegation; read with the issuer's other options
+  // Read with the issuer's other options: how the answers write delegation, and what they must say.
+  'actor',
+  'presentClaims',
 ]
 
 /** @throws {ConfigError} naming the option and the mend, never a secret */

@@ -41,7 +41,7 @@ export function asgardeo(options: AsgardeoOptions): IssuerOptions {
     throw new ConfigError('asgardeo().clientIds must name the accepted applications: `aud` names a client')
   const base = `https://api.asgardeo.io/t/${organization}/oauth2`
   const { introspection } = options
-  return joinPreset(options, 'asgardeo', [...own, 'introspection'], {
+  return joinPreset(options, 'asgardeo', own, {
     issuer: options.issuer ?? `${base}/token`,
     audience: options.audience ?? clientIds,
     ...(organization !== undefined && options.jwks === undefined && { jwksUri: `${base}/jwks` }),

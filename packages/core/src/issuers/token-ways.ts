@@ -1,5 +1,5 @@
 import type { ClaimPolicy } from '../claims/claim-check.js'
-import { booleanAt, type Members, membersOf, optional } from '../config-shape.js'
+import { booleanAt, listAt, type Members, membersOf, optional, stringAt } from '../config-shape.js'
 import { type Decrypter, resolveDecryption } from '../decryption/decrypter.js'
 import type { Dialect } from '../delegation/dialect.js'
 import { ConfigError } from '../errors.js'
@@ -15,6 +15,11 @@ import type { IssuerEnvironment } from './issuer.js'
 export interface IssuerIntrospectionOptions extends IntrospectionOptions {
   /** How the answers write delegation, where it is not as in the issuer's JWTs. Default: the issuer's `actor`. */
   readonly actor?: ActorOptions | readonly ActorOptions[] | null
+  /**
+   * Claims that an answer must have, beside `sub`, `exp` and `aud`. Default: the issuer's `presentClaims`, less those that a preset asks of
+   * its JWTs.
+   */
+  readonly presentClaims?: readonly string[]
 }
 
 /** Tokens of an issuer that only it can read. */
@@ -70,7 +75,7 @@ export function resolveWays(members: Members, where: string, environment: Issuer
       (value, at) => ({
         introspector: resolveIntrospection<object>(value, at, all),
         only,
-        claims: claimsOfAnswers(read.claims),
+        claims: claimsOfAnswers(read.claims, value, at),
         dialect: read.dialectWith(...actorOfAnswers(value, at, read.actor)),
       }),
       null,
@@ -96,12 +101,12 @@ export function isOpaqueOnly(members: Members, where: string): boolean {
  * An answer has no header, and needs not say all that a JWT does (RFC 7662 2.2): who, until when and for whom are asked for all the same.
  * `iss` is the issuer's, who was asked.
  */
-function claimsOfAnswers(claims: ClaimPolicy): ClaimPolicy {
-  return Object.freeze({
-    ...claims,
-    tokenTypes: new Set([null]),
-    presentClaims: claims.presentClaims.filter((name) => ['iss', 'sub', 'exp', 'aud'].includes(name)),
-  })
+function claimsOfAnswers(claims: ClaimPolicy, value: unknown, where: string): ClaimPolicy {
+  const members = membersOf(value, where, Object.keys(value ?? {}))
+  const namesAt = (given: unknown, at: string) => (Array.isArray(given) && given.length === 0 ? [] : listAt(given, at, stringAt))
+  const always = claims.presentClaims.filter((name) => ['iss', 'sub', 'exp', 'aud'].includes(name))
+  const more = optional(members, 'presentClaims', where, namesAt, claims.presentClaims)
+  return Object.freeze({ ...claims, tokenTypes: new Set([null]), presentClaims: [...new Set([...always, ...more])] })
 }
 
 function actorOfAnswers(value: unknown, where: string, actor: unknown): [actor: unknown, where: string] {

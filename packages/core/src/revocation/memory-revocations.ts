@@ -34,6 +34,8 @@ export class MemoryRevocations implements RevocationSet {
   readonly #maxEntries: number
   readonly #now: () => number
   #version = 0
+  /** Up to then entries were forgotten: where the clock is set back before that, nobody knows which of them still matter. */
+  #forgottenUntil = Number.NEGATIVE_INFINITY
   /** No entry is past its time before then. */
   #nextEnd = Number.POSITIVE_INFINITY
 
@@ -64,7 +66,7 @@ export class MemoryRevocations implements RevocationSet {
   }
 
   wholeAt(now: number): number {
-    return now
+    return now < this.#forgottenUntil ? Number.NEGATIVE_INFINITY : now
   }
 
   /** Forgets everything. Only for a copy that is read anew. */
@@ -86,8 +88,10 @@ export class MemoryRevocations implements RevocationSet {
     const now = this.#now()
     this.#nextEnd = Number.POSITIVE_INFINITY
     for (const [key, { keepUntil }] of this.#entries) {
-      if (keepUntil <= now) this.#entries.delete(key)
-      else this.#nextEnd = Math.min(this.#nextEnd, keepUntil)
+      if (keepUntil <= now) {
+        this.#entries.delete(key)
+        this.#forgottenUntil = Math.max(this.#forgottenUntil, keepUntil)
+      } else this.#nextEnd = Math.min(this.#nextEnd, keepUntil)
     }
   }
 }

@@ -85,7 +85,13 @@ export function readRevocationOptions(
   const checks = listAt(members['checks'], `${where}.checks`, (each, at) => checkAt(each, at, issuers))
   const lifetimeAt = (each: unknown, at: string) => integerAt(each, at, 1, MOST_LIFETIME_SECONDS)
   const maxTokenLifetimeSeconds = optional(members, 'maxTokenLifetimeSeconds', where, lifetimeAt, null)
-  if (maxTokenLifetimeSeconds === null && checks.some(({ from }) => 'set' in from)) {
+  const hasSet = checks.some(({ from }) => 'set' in from)
+  if (maxTokenLifetimeSeconds !== null && !hasSet) {
+    throw new ConfigError(
+      `${where}.maxTokenLifetimeSeconds goes with sets: functions keep what they like, and nothing enforces it`,
+    )
+  }
+  if (maxTokenLifetimeSeconds === null && hasSet) {
     throw new ConfigError(`${where} needs maxTokenLifetimeSeconds: so long each revocation is kept, and no token may live longer`)
   }
   return { maxTokenLifetimeSeconds: maxTokenLifetimeSeconds ?? 0, checks }

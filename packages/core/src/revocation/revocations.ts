@@ -2,7 +2,7 @@ import type { RefusalCode } from '../challenge.js'
 import type { AuthContext } from '../delegation/context.js'
 import { ConfigError } from '../errors.js'
 import type { Limits } from '../limits.js'
-import { andThen, type Eventual, inTime } from '../thenable.js'
+import { andThen, type Eventual, inTime, isBelated } from '../thenable.js'
 import { type RevocationBasis, type RevocationEntry, revocationKey } from './entry.js'
 import { type ReadRevocation, type Revocation, readRevocation } from './revocation.js'
 import type { ReadCheck, RevocationQuery, RevocationQuestion } from './revocation-options.js'
@@ -42,6 +42,8 @@ interface QuestionCheck {
   readonly asked: readonly RevocationQuery[]
   /** When the last question was asked whose answer was "not revoked", in milliseconds since the epoch. */
   clearedAt: number | null
+  /** How often it was said to be revoked: a "not revoked" that was asked for before that is not kept. */
+  revocations: number
 }
 
 /** What a server knows about tokens that were ended before their time. */
@@ -50,6 +52,8 @@ export interface Revocations {
   judge(token: RevocableToken, memo: RevocationMemo): Eventual<RefusalCode | null>
   /** Revokes, in every set that is asked about it. See `ResourceServer.revoke`. */
   revoke(revocation: Revocation): Promise<void>
+  /** Whether a set would keep a revocation on a basis. */
+  keeps(issuer: string, basis: RevocationBasis): boolean
   /** Resolves when every set can be believed. */
   ready(): Promise<void>
   /** Closes the sets. */
@@ -60,6 +64,8 @@ export interface Revocations {
 export interface RevocationSettings {
   readonly maxTokenLifetimeSeconds: number
   readonly checks: readonly ReadCheck[]
+  /** Names of all issuers; `null`: the application is asked for them. */
+  readonly issuerNames: ReadonlySet<string> | null
   readonly toleranceSeconds: number
   readonly limits: Pick<Limits, 'hookMilliseconds'>
   /** Milliseconds since the epoch. */
@@ -67,8 +73,9 @@ export interface RevocationSettings {
 }
 
 export function createRevocations(settings: RevocationSettings): Revocations {
-  const { maxTokenLifetimeSeconds, checks, toleranceSeconds, limits, now } = settings
+  const { maxTokenLifetimeSeconds, checks, issuerNames, toleranceSeconds, limits, now } = settings
   const sets = new Set(checks.flatMap(({ from }) => ('set' in from ? [from.set] : [])))
+  for (const set of sets) requireOneLifetime(set, maxTokenLifetimeSeconds)
 
   function prepare({ context, sessionId }: RevocableToken): TokenRevocation {
     const { issuer, issuedAt, expiresAt } = context.token
@@ -84,14 +91,14 @@ export function createRevocations(settings: RevocationSettings): Revocations {
       sets: ours.flatMap(({ bases, from, staleMilliseconds }) => {
         if (!('set' in from)) return []
         const keys = [...bases].flatMap((basis) => namesOf(basis, context, sessionId).map((names) => keyOf(basis, issuer, names)))
-        return [{ set: from.set, staleMilliseconds, keys, clearedAt: null }]
+        return keys.length === 0 ? [] : [{ set: from.set, staleMilliseconds, keys, clearedAt: null }]
       }),
       questions: ours.flatMap(({ bases, from, staleMilliseconds }) => {
         if (!('question' in from)) return []
         const asked = [...bases].flatMap((by) =>
           namesOf(by, context, sessionId).map((names) => Object.freeze({ by, issuer, ...names, issuedAt })),
         )
-        return [{ question: from.question, staleMilliseconds, asked, clearedAt: null }]
+        return [{ question: from.question, staleMilliseconds, asked, clearedAt: null, revocations: 0 }]
       }),
     }
   }
@@ -101,13 +108,8 @@ export function createRevocations(settings: RevocationSettings): Revocations {
     const { refusal, sets: setChecks, questions } = memo.revocation
     if (refusal !== null) return refusal
     const time = now()
-    let unsure = false
-    for (const check of setChecks) {
-      if (isRevoked(check, token.context.token.issuedAt)) return 'token_revoked'
-      unsure ||= isStale(check, time)
-    }
-    if (unsure) return 'revocation_unavailable'
-    return questions.length === 0 ? null : askAll(questions, time)
+    const known = judgeSets(setChecks, token.context.token.issuedAt, time)
+    return known !== null || questions.length === 0 ? known : askAll(questions, time)
   }
 
   /** One after the other: the first that does not say "not revoked" is the answer. */
@@ -121,8 +123,13 @@ export function createRevocations(settings: RevocationSettings): Revocations {
     const { clearedAt, staleMilliseconds, asked, question } = check
     const age = clearedAt === null ? Number.NaN : time - clearedAt
     if (age >= 0 && age < staleMilliseconds) return null
+    const { revocations } = check
     return andThen(askedOf(question, asked, limits.hookMilliseconds), (refusal) => {
-      if (refusal === null) check.clearedAt = time
+      if (refusal === null && check.revocations === revocations) check.clearedAt = time
+      if (refusal === 'token_revoked') {
+        check.revocations++
+        check.clearedAt = null
+      }
       return refusal
     })
   }
@@ -141,10 +148,18 @@ export function createRevocations(settings: RevocationSettings): Revocations {
     if (failed !== undefined) throw failed.reason
   }
 
-  function setsFor({ issuer, basis }: ReadRevocation): readonly RevocationSet[] {
+  function setsOf(issuer: string, basis: RevocationBasis): readonly RevocationSet[] {
+    if (issuerNames?.has(issuer) === false) return []
     const covering = checks.filter(({ bases, issuers }) => bases.has(basis) && (issuers === null || issuers.has(issuer)))
-    const found = new Set(covering.flatMap(({ from }) => ('set' in from ? [from.set] : [])))
-    if (found.size > 0) return [...found]
+    return [...new Set(covering.flatMap(({ from }) => ('set' in from ? [from.set] : [])))]
+  }
+
+  function setsFor({ issuer, basis }: ReadRevocation): readonly RevocationSet[] {
+    if (issuerNames?.has(issuer) === false) {
+      throw new ConfigError(`revoke() names an issuer that is not configured: "${issuer}"`)
+    }
+    const found = setsOf(issuer, basis)
+    if (found.length > 0) return found
     throw new ConfigError(
       `revoke() by ${basis} would end nothing: no set is asked by it for "${issuer}". Add a check to revocation.checks`,
     )
@@ -153,6 +168,7 @@ export function createRevocations(settings: RevocationSettings): Revocations {
   return {
     judge,
     revoke,
+    keeps: (issuer, basis) => setsOf(issuer, basis).length > 0,
     async ready() {
       await Promise.all([...sets].map(async (set) => set.ready?.()))
     },
@@ -160,6 +176,20 @@ export function createRevocations(settings: RevocationSettings): Revocations {
       await Promise.all([...sets].map(async (set) => set.close?.()))
     },
   }
+}
+
+/** How long the servers of this process let tokens live that a set is asked about. */
+const lifetimes = new WeakMap<RevocationSet, number>()
+
+/** What one server revokes is kept for its own lifetime: longer-lived tokens of another one would come back. */
+function requireOneLifetime(set: RevocationSet, seconds: number): void {
+  const known = lifetimes.get(set) ?? seconds
+  if (known !== seconds) {
+    throw new ConfigError(
+      `a set of revocations is shared by servers with maxTokenLifetimeSeconds of ${known} and ${seconds}: give them one, or a set each`,
+    )
+  }
+  lifetimes.set(set, seconds)
 }
 
 const NOTHING_ASKED: TokenRevocation = Object.freeze({ refusal: null, sets: [], questions: [] })
@@ -190,6 +220,20 @@ function keyOf(basis: RevocationBasis, issuer: string, names: Names): string {
   return revocationKey(basis, issuer, Object.values(names) as string[])
 }
 
+/** What sets say at once. One that fails, or answers what is no entry, says nothing that anybody could rely on. */
+function judgeSets(checks: readonly SetCheck[], issuedAt: number | null, time: number): RefusalCode | null {
+  let unsure = false
+  for (const check of checks) {
+    try {
+      if (isRevoked(check, issuedAt)) return 'token_revoked'
+      unsure ||= isStale(check, time)
+    } catch {
+      unsure = true
+    }
+  }
+  return unsure ? 'revocation_unavailable' : null
+}
+
 /** Looks the token up, unless nothing has changed in the set since it was looked up in vain. */
 function isRevoked(check: SetCheck, issuedAt: number | null): boolean {
   const { set, keys } = check
@@ -198,8 +242,10 @@ function isRevoked(check: SetCheck, issuedAt: number | null): boolean {
   for (const key of keys) {
     const entry = set.find(key)
     if (entry === undefined) continue
+    if (typeof entry !== 'object' || entry === null || isBelated(entry)) throw new Error('a set has answered with no entry')
     const { issuedUntilSeconds } = entry
-    if (issuedUntilSeconds === null || issuedAt === null || issuedAt <= issuedUntilSeconds) return true
+    // Only a time that the token was issued after lets it go on: whatever is no time revokes.
+    if (!(issuedUntilSeconds !== null && issuedAt !== null && issuedAt > issuedUntilSeconds)) return true
   }
   check.clearedAt = version
   return false
@@ -211,15 +257,24 @@ function isStale({ set, staleMilliseconds }: SetCheck, time: number): boolean {
   return !(age >= 0 && age <= staleMilliseconds)
 }
 
-/** `token_revoked` where one of them says so; every question has to be answered with `false`, in time, to let the token go on. */
+/** `token_revoked` as soon as one of them says so; every question has to be answered with `false`, in time, to let the token go on. */
 function askedOf(
   question: RevocationQuestion,
   asked: readonly RevocationQuery[],
   milliseconds: number,
 ): Eventual<RefusalCode | null> {
   const answers = asked.map((query) => answerOf(question, query))
+  if (answers.includes(true)) {
+    for (const answer of answers) isBelated(answer) // nobody waits for the others any more
+    return 'token_revoked'
+  }
   if (answers.every((answer) => answer === false)) return null
-  return inTime(Promise.all(answers).then(toRefusal, unavailable), milliseconds, unavailable)
+  const settled = answers.map((answer) => Promise.resolve(answer).catch(() => undefined))
+  const revoked = new Promise<RefusalCode>((resolve) => {
+    for (const each of settled) void each.then((answer) => answer === true && resolve('token_revoked'))
+  })
+  const all = Promise.all(settled).then((each) => (each.every((answer) => answer === false) ? null : 'revocation_unavailable'))
+  return inTime<RefusalCode | null>(Promise.race([revoked, all]), milliseconds, () => 'revocation_unavailable')
 }
 
 /** What was thrown is no answer. It must not keep the other questions' promises from being waited for: nobody would take their rejection. */
@@ -229,13 +284,4 @@ function answerOf(question: RevocationQuestion, query: RevocationQuery): unknown
   } catch {
     return undefined
   }
-}
-
-function toRefusal(answers: readonly unknown[]): RefusalCode | null {
-  if (answers.includes(true)) return 'token_revoked'
-  return answers.every((answer) => answer === false) ? null : 'revocation_unavailable'
-}
-
-function unavailable(): RefusalCode {
-  return 'revocation_unavailable'
 }

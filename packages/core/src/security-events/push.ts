@@ -42,7 +42,8 @@ const READ_BEFORE =
   'the body of this request was read before securityEvents() could read it, and no bytes of it were kept: put securityEvents() before body parsers, or leave the bytes to it, as express.raw() does'
 
 function isRaw(value: unknown): value is Uint8Array | string {
-  return typeof value === 'string' || value instanceof Uint8Array
+  // An empty one is what some parsers leave where they have read nothing.
+  return (typeof value === 'string' || value instanceof Uint8Array) && value.length > 0
 }
 
 /** What was not read would come as the next request: the connection ends. HTTP/2 ends the stream alone. */

@@ -119,16 +119,15 @@ export function createSecurityEventReceiver(
     // Never tokens that are yet to come, as far as clocks agree: the issuer's may be ahead, and so is `iat` of its tokens then.
     const at = Math.min(Math.ceil(seconds), Math.floor(now() / 1000) + toleranceSeconds)
     for (const [index, targets] of ways.entries()) {
-      try {
-        await Promise.all(targets.map((target) => end(target, at)))
-        return
-      } catch (error) {
-        if (!(error instanceof ConfigError)) {
-          notice({ transmitter: issuer.issuer, event, reason: 'not_kept' })
-          throw new RevocationError('unavailable') // whatever it was: nothing of it goes on
-        }
-        if (index === ways.length - 1) throw error
+      const failures = (await Promise.allSettled(targets.map((target) => end(target, at)))).flatMap((each) =>
+        each.status === 'rejected' ? [each.reason as unknown] : [],
+      )
+      if (failures.some((error) => !(error instanceof ConfigError))) {
+        notice({ transmitter: issuer.issuer, event, reason: 'not_kept' })
+        throw new RevocationError('unavailable') // whatever it was: nothing of it goes on
       }
+      if (failures.length < targets.length) return // what nobody asks about ends nothing; the rest is ended
+      if (index === ways.length - 1) throw failures[0]
     }
   }
 

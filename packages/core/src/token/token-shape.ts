@@ -1,18 +1,24 @@
 import { isObject } from './json.js'
 
 /**
- * Whether a token is a JWT by its shape: three parts (JWS) or five (JWE), the first of which is a JSON object in canonical base64url.
- * Such a token is judged as a JWT and as nothing else, however broken it is; what is no JWT by shape can only be asked about.
+ * Whether a token is a JWT by its shape, well-formed or not: its first part, up to a dot, reads as a JSON object in base64url, however
+ * loosely that is read and however many parts follow. Such a token is judged as a JWT and as nothing else, so that no dot or stray
+ * character more gets a token past the checks of a JWT: there are servers that read it all the same.
  */
 export function isJwtShaped(token: string): boolean {
-  const parts = token.split('.', 6)
-  const header = parts[0]
-  if ((parts.length !== 3 && parts.length !== 5) || !header) return false
-  const bytes = Buffer.from(header, 'base64url')
-  if (bytes.toString('base64url') !== header) return false // Node's decoder skips what it does not know
+  if (!token.includes('.')) return false
+  const [header = ''] = token.replace(LEADING_DOTS, '').split('.', 1)
   try {
-    return isObject(JSON.parse(bytes.toString('utf8')))
+    return isObject(JSON.parse(Buffer.from(header, 'base64url').toString('utf8').replace(BYTE_ORDER_MARK, '')))
   } catch {
     return false
   }
+}
+
+const LEADING_DOTS = /^\.+/
+const BYTE_ORDER_MARK = /^\ufeff/
+
+/** What names a token that does not name itself: of a JWS what was signed, since its signature can be rewritten; else all of it. */
+export function signedPartOf(token: string): string {
+  return isJwtShaped(token) && token.split('.', 4).length === 3 ? token.slice(0, token.lastIndexOf('.')) : token
 }

@@ -95,6 +95,8 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
     /** Status and code of the answer. */
     outcome(token?: string): Promise<string>
     context(token?: string): Promise<JsonObject>
+    /** Forgets what is known of the issuer. */
+    evict(): void
   }
 
   async function start(issuer: IssuerOptions = issuerOf(), more: Partial<ResourceServerOptions> = {}): Promise<Api> {
@@ -132,6 +134,7 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
         expect(outcomeOf(answer)).toBe('200')
         return JSON.parse(answer.body) as JsonObject
       },
+      evict: () => running.api.keys.evict(ISSUER),
     }
   }
 
@@ -336,6 +339,43 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
       expect(await api.outcome()).toBe('200')
     })
 
+    test.each<[string, Reply]>([
+      ['is closed to', sends('blocked', 'text/plain', 403)],
+      ['is closed for a time to', (_request, response) => response.writeHead(429, { 'retry-after': '60' }).end()],
+      ['breaks off at', (request) => request.socket.destroy()],
+      ['fails on', sends('', null, 500)],
+    ])(
+      '[Design-introspection-strangers] an endpoint that %s what strangers send is asked about regulars',
+      async (_what, reply) => {
+        const odd: Reply = (request, response, question) =>
+          (question.token === TOKEN ? says(ACTIVE) : reply)(request, response, question)
+        server.reply = odd
+        const api = await start(issuerOf({ cacheSeconds: 0 }))
+        expect(await api.outcome()).toBe('200')
+        for (let each = 0; each < 5; each++) {
+          for (const which of ['a', 'b']) await expectTrouble(api, `strange-${each}-${which}`)
+          expect(await api.outcome()).toBe('200')
+        }
+      },
+    )
+
+    test('[Design-introspection-odd-token] the holders of tokens of another issuer stop nobody', async () => {
+      const api = await start()
+      server.reply = says({ ...ACTIVE, iss: 'https://other.example.test' })
+      for (const token of ['foreign-1', 'foreign-2', 'foreign-3']) await expectTrouble(api, token)
+      server.reply = says(ACTIVE)
+      expect(await api.outcome()).toBe('200')
+    })
+
+    test('[Design-introspection-forget] that is evicted is asked about every token again', async () => {
+      const api = await start(issuerOf({ cacheSeconds: 300 }))
+      expect(await api.outcome()).toBe('200')
+      server.reply = says({ active: false })
+      expect(await api.outcome()).toBe('200')
+      api.evict()
+      await refuses(api, '401 token_inactive')
+    })
+
     test('[Design-introspection-trouble] ends what was known when its time is over, and not before', async () => {
       const api = await start(issuerOf({ cacheSeconds: 10 }))
       expect(await api.outcome()).toBe('200')
@@ -398,6 +438,7 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
       ['one that has expired', jwtOf({ exp: START_SECONDS - 60 }), '401 token_expired'],
       ['one of another issuer', jwtOf({ iss: 'https://other.example.test' }), '401 issuer_unknown'],
       ['one without a signature', `${jwtOf().split('.').slice(0, 2).join('.')}.`, '401 token_malformed'],
+      ['dots', '....', '401 token_malformed'],
       ['an encrypted one', 'eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.a.b.c.d', '401 token_malformed'],
     ])('[Design-jwt-shape] is proved or refused as one, and never asked about: %s', async (_what, token, outcome) => {
       server.reply = says(ACTIVE)
@@ -414,7 +455,7 @@ describe.each(FRAMEWORKS)('$name', (framework) => {
       await expectTrouble(api, jwtOf({ sub: 'admin' }, stranger)) // the answer is about somebody else
     })
 
-    test.each(['a.b.c', 'ory_at_abc.def', 'v2.local.abc', 'e30=', '....'])(
+    test.each(['a.b.c', 'ory_at_abc.def', 'v2.local.abc', 'e30=', 'a....b'])(
       '[Design-jwt-shape] anything else is asked about: %s',
       async (token) => {
         expect(await (await start()).outcome(token)).toBe('401 token_inactive')

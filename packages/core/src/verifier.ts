@@ -22,6 +22,7 @@ import { createSignatureProver, type Proof } from './signature-proof.js'
 import { andThen, attempt, type Eventual } from './thenable.js'
 import { frozen, type JsonObject } from './token/json.js'
 import { parseJwt } from './token/jwt.js'
+import { signedPartOf } from './token/token-shape.js'
 import type { VerifiedCache } from './token/verified-cache.js'
 import { createTokenRoute, type OpaqueIssuer } from './token-route.js'
 
@@ -94,7 +95,9 @@ export function createVerifier({ issuers, cache, now, clockToleranceSeconds, lim
     const confirmation = readConfirmation(claims)
     const sessionId = readIdentifier(claims, policy.mapping.session, limits)
     if (sessionId === MALFORMED) throw new AuthError('claim_invalid')
-    const status = proof === null ? null : (issuer.statusLists?.reference(claims) ?? null)
+    // The issuer that answers about a token says itself whether it is good: its answer need not name a list.
+    const named = proof !== null || claims['status'] !== undefined
+    const status = named ? (issuer.statusLists?.reference(claims) ?? null) : null
     const memo: TokenMemo = { fit: null, caller: null, revocation: null }
     return { token, issuer, proof, header, claims, context, confirmation, sessionId, status, carriesDelegation: carries, memo }
   }
@@ -122,10 +125,11 @@ export function createVerifier({ issuers, cache, now, clockToleranceSeconds, lim
 
   /** What its issuer says of a token that nobody else can read (RFC 7662). It remembers its answers itself, for as long as they hold. */
   function proveByAnswer({ issuer, opaque }: OpaqueIssuer, token: string, trail: Trail): Eventual<ProvenToken> {
-    if (token.length > limits.tokenBytes) throw new AuthError('token_malformed')
+    // A dot at either end is nobody's: who asks about such a text would only learn how loosely the issuer reads.
+    if (token.length > limits.tokenBytes || token.startsWith('.') || token.endsWith('.')) throw new AuthError('token_malformed')
     return andThen(opaque.introspector.ask(token), (answer) => {
       const { claims } = answer
-      const proven = proveClaims({ token, text: token, issuer, proof: null, header: NO_HEADER, claims }, trail)
+      const proven = proveClaims({ token, text: signedPartOf(token), issuer, proof: null, header: NO_HEADER, claims }, trail)
       answer.made = proven
       return proven
     })
@@ -185,6 +189,7 @@ export function createVerifier({ issuers, cache, now, clockToleranceSeconds, lim
     },
 
     forget(issuer) {
+      for (const known of issuers.known()) if (known.issuer === issuer) known.opaque?.introspector.forget()
       cache?.deleteEvery((proven) => proven.issuer.issuer === issuer)
     },
   }

@@ -1,12 +1,14 @@
 /** For how long an answer is believed, and what is asked again when. */
 import { inspect } from 'node:util'
 import fc from 'fast-check'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   createIntrospectionServer,
   held,
   type IntrospectionServer,
+  JSON_TYPE,
   knows,
+  type Reply,
   says,
   sends,
 } from '../../../test/support/introspection-server.js'
@@ -122,7 +124,7 @@ describe('a clock that is set back', () => {
     const steps = fc.array(fc.record({ on: fc.nat(10_000), jump: fc.integer({ min: -1_000_000, max: 1_000_000 }) }))
     fc.assert(
       fc.property(steps, (moves) => {
-        const steady = new SteadyClock()
+        const steady = new SteadyClock(() => 0)
         let wall = START
         let last = steady.at(wall)
         for (const { on, jump } of moves) {
@@ -135,6 +137,223 @@ describe('a clock that is set back', () => {
         }
       }),
     )
+  })
+})
+
+describe('a clock that is set back while nobody looks', () => {
+  /** What goes on whatever happens to the clock. */
+  let gone = 0
+  beforeEach(() => {
+    gone = 0
+  })
+  const passes = (milliseconds: number, setBack = 0) => {
+    gone += milliseconds
+    clock.time += milliseconds - setBack
+  }
+
+  test.each([
+    [25_000, 4_999],
+    [10_000, 4_999],
+    [25_000, 25_000],
+    [25_000, 86_400_000],
+  ])('[Design-introspection-clock] for %d ms, by %d ms, lets no answer live longer', async (idle, back) => {
+    const api = asking(server, {}, { monotonic: () => gone })
+    await api.outcome('a-token')
+    passes(idle, back)
+    expect(api.introspector.known('a-token')).toBeDefined()
+    passes(29_999 - idle)
+    expect(api.introspector.known('a-token')).toBeDefined()
+    passes(1)
+    expect(api.introspector.known('a-token')).toBeUndefined()
+  })
+
+  test('[Design-introspection-clock] beyond its time lets no answer live at all', async () => {
+    const api = asking(server, {}, { monotonic: () => gone })
+    await api.outcome('a-token')
+    passes(30_000, 29_000)
+    expect(api.introspector.known('a-token')).toBeUndefined()
+  })
+
+  test('[Design-introspection-clock] a machine that slept counts by its clock, if nothing else went on', async () => {
+    const api = asking(server, {}, { monotonic: () => gone })
+    await api.outcome('a-token')
+    clock.time += 30_000
+    expect(api.introspector.known('a-token')).toBeUndefined()
+  })
+
+  test('[Design-introspection-clock] whatever the clock does, no more is lost than a tenth of a second', () => {
+    const steps = fc.array(
+      fc.record({ on: fc.nat(60_000), jump: fc.oneof(fc.constant(0), fc.integer({ min: -90_000, max: 90_000 })) }),
+    )
+    fc.assert(
+      fc.property(steps, fc.nat(), (moves, begin) => {
+        let monotonic = begin
+        let wall = START
+        const steady = new SteadyClock(() => monotonic)
+        const times = [{ steady: steady.at(wall), monotonic }]
+        for (const { on, jump } of moves) {
+          monotonic += on
+          wall += on + jump
+          const now = { steady: steady.at(wall), monotonic }
+          for (const then of times) {
+            expect(now.steady - then.steady).toBeGreaterThanOrEqual(now.monotonic - then.monotonic - 100)
+          }
+          times.push(now)
+        }
+      }),
+    )
+  })
+
+  test('[Design-introspection-clock] sources that tick at different moments go no faster together', () => {
+    let tenths = 0
+    const steady = new SteadyClock(() => tenths / 10)
+    const begin = steady.at(START)
+    for (let each = 0; each < 100_000; each++) {
+      tenths++
+      steady.at(START + Math.floor((tenths + 5) / 10))
+    }
+    const time = steady.at(START + 10_000) - begin
+    expect(time).toBeGreaterThanOrEqual(10_000)
+    expect(time).toBeLessThanOrEqual(10_100)
+  })
+
+  test('[Design-introspection-clock] is noticed by the time of the process where the clock is the one of the machine', async () => {
+    const wall = vi.spyOn(Date, 'now').mockImplementation(() => clock.time)
+    const process = vi.spyOn(performance, 'now').mockImplementation(() => gone)
+    try {
+      const answer = () => new Response(JSON.stringify({ active: true, ...GOOD }), { headers: { 'content-type': JSON_TYPE } })
+      const api = asking(server, {}, { now: Date.now, fetch: async () => answer() })
+      await api.outcome('a-token')
+      passes(29_999, 20_000)
+      expect(api.introspector.known('a-token')).toBeDefined()
+      passes(1)
+      expect(api.introspector.known('a-token')).toBeUndefined()
+    } finally {
+      wall.mockRestore()
+      process.mockRestore()
+    }
+  })
+
+  test("[Design-introspection-clock] and by nothing where it is somebody's own, which is all the time there is", async () => {
+    const process = vi.spyOn(performance, 'now').mockImplementation(() => gone)
+    try {
+      const api = asking(server)
+      await api.outcome('a-token')
+      gone += 86_400_000
+      expect(api.introspector.known('a-token')).toBeDefined()
+    } finally {
+      process.mockRestore()
+    }
+  })
+})
+
+describe('when everything is to be forgotten', () => {
+  test('[Design-introspection-forget] no answer is believed any more, and each token is asked about again', async () => {
+    const api = asking(server, { cacheSeconds: 300 })
+    for (const token of ['one', 'two']) expect(await api.outcome(token)).toBe('ok')
+    server.reply = says({ active: false })
+    api.introspector.forget()
+    expect(api.introspector.known('one')).toBeUndefined()
+    for (const token of ['one', 'two']) expect(await api.outcome(token)).toBe('token_inactive')
+  })
+
+  test('[Design-introspection-forget] nor any refusal, or pause of one token', async () => {
+    server.reply = says({ active: false })
+    const api = asking(server)
+    expect(await api.outcome('one')).toBe('token_inactive')
+    server.reply = sends('', null, 400)
+    await expectTrouble(api, 'two')
+    server.reply = says({ active: true, ...GOOD })
+    api.introspector.forget()
+    for (const token of ['one', 'two']) expect(await api.outcome(token)).toBe('ok')
+  })
+
+  test('[Design-introspection-forget] the id of a token that was forgotten is free', async () => {
+    server.reply = says({ active: true, ...GOOD, jti: 'id-1' })
+    const api = asking(server)
+    expect(await api.outcome('one')).toBe('ok')
+    api.introspector.forget()
+    expect(await api.outcome('two')).toBe('ok')
+  })
+
+  test.each<[string, Reply]>([
+    ['is good', says({ active: true, ...GOOD })],
+    ['refuses', says({ active: true, ...GOOD, token_use: 'refresh_token' })],
+    ['is none', sends('<html>')],
+  ])(
+    '[Design-introspection-forget] an answer to a question that was sent before, and %s, is asked for again',
+    async (_what, reply) => {
+      const holding = held(reply)
+      server.reply = holding.reply
+      const api = asking(server)
+      const before = [api.outcome('a-token'), api.outcome('a-token')]
+      await until(() => holding.waiting === 1)
+      api.introspector.forget()
+      const after = api.outcome('a-token')
+      server.reply = says({ active: false })
+      holding.release()
+      expect(await Promise.all([...before, after])).toEqual(['token_inactive', 'token_inactive', 'token_inactive'])
+      expect(server.asked).toHaveLength(2)
+      expect(api.introspector.known('a-token')).toBeUndefined()
+    },
+  )
+
+  test('[Design-introspection-forget] also in the background, and however often', async () => {
+    const api = asking(server)
+    await api.outcome('a-token')
+    let holding = held(says({ active: true, ...GOOD, scope: 'old' }))
+    server.reply = holding.reply
+    clock.time = START + 24_000
+    expect(api.introspector.known('a-token')).toBeDefined()
+    for (let each = 0; each < 3; each++) {
+      await until(() => holding.waiting === 1)
+      api.introspector.forget()
+      const { release } = holding
+      holding = held(says({ active: true, ...GOOD, scope: each === 2 ? 'new' : 'old' }))
+      server.reply = holding.reply
+      release()
+    }
+    await until(() => holding.waiting === 1)
+    expect(api.introspector.known('a-token')).toBeUndefined()
+    holding.release()
+    await quiet(server)
+    expect(api.introspector.known('a-token')?.claims['scope']).toBe('new')
+  })
+
+  test('[Design-introspection-forget] the age of that answer counts from when it was asked for again', async () => {
+    const holding = held(says({ active: true, ...GOOD }))
+    server.reply = holding.reply
+    const api = asking(server)
+    const outcome = api.outcome('a-token')
+    await until(() => holding.waiting === 1)
+    api.introspector.forget()
+    clock.time = START + 10_000
+    server.reply = says({ active: true, ...GOOD })
+    holding.release()
+    expect(await outcome).toBe('ok')
+    clock.time = START + 33_999
+    expect(api.introspector.known('a-token')).toBeDefined()
+    await quiet(server)
+    expect(server.asked).toHaveLength(2) // 80 percent of its time are over one millisecond later
+    api.introspector.close()
+    clock.time = START + 39_999
+    expect(api.introspector.known('a-token')?.askedAt).toBe(START + 10_000)
+    clock.time = START + 40_000
+    expect(api.introspector.known('a-token')).toBeUndefined()
+  })
+
+  test('[Design-introspection-forget] nothing is asked again while the endpoint wants to be left alone', async () => {
+    const holding = held(says({ active: true, ...GOOD }))
+    server.reply = holding.reply
+    const api = asking(server)
+    const outcome = api.outcome('one')
+    await until(() => holding.waiting === 1)
+    server.reply = (_request, response) => response.writeHead(429, { 'retry-after': '20' }).end()
+    await expectTrouble(api, 'two')
+    api.introspector.forget()
+    holding.release()
+    expect(await outcome).toBe('introspection_unavailable')
+    expect(server.asked).toEqual(['one', 'two'])
   })
 })
 

@@ -28,6 +28,7 @@ import {
   START,
   START_SECONDS,
 } from './support/introspection-api.js'
+import { settle } from './support/key-apis.js'
 
 let server: IntrospectionServer
 beforeAll(async () => {
@@ -276,6 +277,73 @@ describe("the issuer's keys", () => {
     expect(await api.outcome('a-token')).toBe('ok')
   })
 
+  test('[Design-introspection-keys] that are away let no question be sent: its answer could not be proved', async () => {
+    const keys = keysOf(KEY)
+    keys.evict()
+    const api = asked({}, { keys, random: () => 1 })
+    for (const token of ['one', 'two', 'three', 'one']) expect(await api.outcome(token)).toBe('keys_unavailable')
+    expect(server.questions).toHaveLength(0)
+    await keys.refresh()
+    for (const token of ['one', 'two', 'three']) expect(await api.outcome(token)).toBe('ok')
+  })
+
+  test('[Design-introspection-keys] that have to be read first are waited for, before anything is asked', async () => {
+    const keys = keysOf(KEY)
+    let arrive = () => {}
+    const arrived = new Promise<void>((resolve) => {
+      arrive = resolve
+    })
+    const within = keys.within.bind(keys)
+    keys.within = async (age) => {
+      await arrived
+      return within(age)
+    }
+    const api = asked({}, { keys })
+    const outcomes = [api.outcome('a-token'), api.outcome('a-token')]
+    await settle()
+    expect(server.questions).toHaveLength(0)
+    arrive()
+    expect(await Promise.all(outcomes)).toEqual(['ok', 'ok'])
+    expect(server.questions).toHaveLength(1)
+  })
+
+  test('[Design-introspection-keys] are not asked for where answers are not signed', async () => {
+    const keys = keysOf(KEY)
+    keys.evict()
+    server.reply = says(GOOD_ANSWER)
+    expect(await asking(server, {}, { keys }).outcome('a-token')).toBe('ok')
+  })
+
+  test('[Design-introspection-keys] that cannot be read to prove an answer are trouble with it, like an answer that is none', async () => {
+    const keys = keysOf(KEY)
+    const find = keys.find.bind(keys)
+    keys.find = () => {
+      throw new AuthError('keys_unavailable', { retryAfterSeconds: 5 })
+    }
+    const api = asked({}, { keys, random: () => 1 })
+    expect(await api.outcome('one')).toBe('keys_unavailable')
+    await expectTrouble(api, 'one', 'the keys of the issuer are not available')
+    expect(await api.outcome('two')).toBe('keys_unavailable')
+    for (const token of ['three', 'four']) await expectTrouble(api, token, 'the keys of the issuer are not available')
+    expect(server.asked).toEqual(['one', 'two'])
+    keys.find = find
+    clock.time = START + 5_000
+    for (const token of ['one', 'two', 'three']) expect(await api.outcome(token)).toBe('ok')
+  })
+
+  test('[Design-introspection-forget] an answer whose keys were evicted on its way is asked for again, and is no trouble', async () => {
+    const keys = keysOf(KEY)
+    const api = asked({}, { keys, random: () => 1 })
+    server.reply = (request, response, question) => {
+      keys.evict()
+      api.introspector.forget()
+      server.reply = signed()
+      void keys.refresh().then(() => sends('', SIGNED_TYPE)(request, response, question))
+    }
+    expect(await api.outcome('one')).toBe('ok')
+    expect(server.asked).toEqual(['one', 'one'])
+  })
+
   test('[Design-introspection-keys] are asked for as fresh as delegated calls need them', async () => {
     const keys = keysOf(KEY)
     const ages: number[] = []
@@ -288,7 +356,8 @@ describe("the issuer's keys", () => {
     })
     Object.defineProperty(watched, 'latest', { get: () => keys.latest })
     expect(await asked({}, { keys: watched }).outcome('a-token')).toBe('ok')
-    expect(ages).toEqual([DEFAULT_LIMITS.keysStaleDelegatedSeconds])
+    const age = DEFAULT_LIMITS.keysStaleDelegatedSeconds
+    expect(ages).toEqual([age, age]) // before it is asked, and when it is answered
   })
 
   test('[Design-introspection-keys] that are gone prove no answer that is kept', async () => {
@@ -301,7 +370,7 @@ describe("the issuer's keys", () => {
     expect(await api.outcome('a-token')).toBe('keys_unavailable')
     await keys.refresh()
     expect(await api.outcome('a-token')).toBe('ok')
-    expect(server.questions).toHaveLength(3)
+    expect(server.questions).toHaveLength(2)
   })
 
   test('[Design-introspection-keys] that go while an answer is proved do not prove it', async () => {

@@ -115,7 +115,6 @@ describe('pauses', () => {
     ['no JSON', sends('<html>')],
     ['another media type', sends('{}', 'text/html')],
     ['an answer that says nothing', says({})],
-    ["another issuer's word", says({ active: true, iss: 'https://other.example.test' })],
     ['too much', sends(`"${'x'.repeat(DEFAULT_LIMITS.fetchBytes)}"`)],
   ])('[Design-introspection-back-off] %s can be about one token: two of them in a row are not', async (_what, reply) => {
     server.reply = reply
@@ -140,6 +139,31 @@ describe('pauses', () => {
       await expectTrouble(api, `odd-${each}`)
       expect(await api.outcome(`good-${each}`)).toBe('ok')
     }
+  })
+
+  test.each<[string, Reply]>([
+    ["another issuer's word", says({ active: true, ...GOOD, iss: 'https://other.example.test' })],
+    ["another token's id", says({ active: true, ...GOOD, jti: 'id-1' })],
+    ['a bound token without its key', says({ active: true, ...GOOD, token_type: 'DPoP' })],
+  ])(
+    '[Design-introspection-odd-token] the holders of good tokens stop no other, however many there are: %s',
+    async (_what, reply) => {
+      server.reply = knows({ regular: { ...GOOD, jti: 'id-1' } })
+      const api = asking(server, {}, LONGEST)
+      expect(await api.outcome('regular')).toBe('ok')
+      server.reply = reply
+      for (const token of ['one', 'two', 'three', 'one']) await expectTrouble(api, token)
+      expect(server.asked).toEqual(['regular', 'one', 'two', 'three'])
+      server.reply = says({ active: true, ...GOOD, jti: 'id-2' })
+      expect(await api.outcome('four')).toBe('ok')
+    },
+  )
+
+  test('[Design-introspection-odd-token] a token that is a JWT, and not the one of the answer, stops no other', async () => {
+    const api = asking(server, {}, LONGEST)
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    for (const sub of ['a', 'b', 'c']) await expectTrouble(api, `${part({ alg: 'ES256' })}.${part({ sub })}.AA`)
+    expect(await api.outcome('good')).toBe('ok')
   })
 
   test.each([400, 404, 405, 408, 413, 414, 415, 422])(
@@ -195,7 +219,6 @@ describe('pauses', () => {
 
   test.each<[number, string, number]>([
     [429, '7', 7],
-    [503, '7', 7],
     [429, '3600', 60],
     [429, new Date(START + 9_000).toUTCString(), 9],
     [429, 'soon', 5],
@@ -213,6 +236,49 @@ describe('pauses', () => {
     expect(await api.outcome('two')).toBe(asked)
     clock.time = START + seconds * 1000
     expect(await api.outcome('one')).toBe('ok')
+  })
+
+  test.each<[string, number]>([
+    ['7', 7],
+    ['3600', 60],
+    ['2', 5],
+  ])('[RFC9110-10.2.3-endpoint] 503 with Retry-After: %s is heeded for its own token', async (value, seconds) => {
+    server.reply = answers(503, { 'retry-after': value })
+    const api = asking(server)
+    expect(await retryAfter(api, 'odd')).toBe(`${seconds}`)
+    server.reply = says({ active: true, ...GOOD })
+    for (const token of ['one', 'two']) expect(await api.outcome(token)).toBe('ok')
+    clock.time = START + seconds * 1000 - 1
+    await expectTrouble(api, 'odd')
+    clock.time = START + seconds * 1000
+    expect(await api.outcome('odd')).toBe('ok')
+  })
+
+  test('[RFC9110-10.2.3-endpoint] 503 with Retry-After is heeded for all where it is the second bad answer in a row', async () => {
+    server.reply = answers(503, { 'retry-after': '20' })
+    const api = asking(server)
+    for (const token of ['one', 'two']) await expectTrouble(api, token)
+    server.reply = says({ active: true, ...GOOD })
+    clock.time = START + 19_999
+    expect(await retryAfter(api, 'three')).toBe('5')
+    clock.time = START + 20_000
+    expect(await api.outcome('three')).toBe('ok')
+    expect(server.asked).toEqual(['one', 'two', 'three'])
+  })
+
+  test('[RFC9110-10.2.3-endpoint] 503 with Retry-After that was on its way at another failure stops its own token alone', async () => {
+    const holding = held(answers(503, { 'retry-after': '60' }))
+    server.reply = holding.reply
+    const api = asking(server)
+    const odd = api.outcome('odd')
+    await until(() => holding.waiting === 1)
+    server.reply = answers(403)
+    await expectTrouble(api, 'one')
+    server.reply = says({ active: true, ...GOOD })
+    expect(await api.outcome('two')).toBe('ok')
+    holding.release()
+    expect(await odd).toBe('introspection_unavailable')
+    expect(await api.outcome('three')).toBe('ok')
   })
 
   test('[RFC9110-10.2.3-endpoint] a shorter one that was on its way does not shorten it', async () => {
@@ -269,6 +335,80 @@ describe('pauses', () => {
         }
       }),
     )
+  })
+})
+
+describe('strangers and regulars', () => {
+  const TROUBLE: [string, Reply][] = [
+    ['cannot be reached', reset],
+    ['does not let us ask', answers(403)],
+    ['does not let us in', answers(401)],
+    ['has enough of us', answers(429, { 'retry-after': '60' })],
+    ['is down for a time', answers(503, { 'retry-after': '60' })],
+    ['fails', answers(500)],
+    ['says nothing', says({})],
+  ]
+
+  test.each(TROUBLE)(
+    "[Design-introspection-strangers] an endpoint that %s on strangers' tokens is still asked about those that have been active",
+    async (_what, reply) => {
+      server.reply = (request, response, question) =>
+        (question.token.startsWith('odd') ? reply : says({ active: true, ...GOOD }))(request, response, question)
+      const api = asking(server, { cacheSeconds: 10 }, LONGEST)
+      expect(await api.outcome('good')).toBe('ok')
+      for (let each = 0; each < 20; each++) {
+        for (const which of ['a', 'b']) await expectTrouble(api, `odd-${each}-${which}`)
+        clock.time += 10_000
+        expect(await api.outcome('good')).toBe('ok')
+      }
+      for (const which of ['a', 'b', 'c']) await expectTrouble(api, `odd-again-${which}`)
+      await expectTrouble(api, 'new') // it could be one of those
+    },
+  )
+
+  test('[Design-introspection-strangers] nor do they keep good answers from being refreshed in the background', async () => {
+    const api = asking(server, {}, LONGEST)
+    expect(await api.outcome('good')).toBe('ok')
+    server.reply = reset
+    clock.time = START + 23_900
+    await expectTrouble(api, 'odd')
+    server.reply = says({ active: true, ...GOOD, scope: 'new' })
+    clock.time = START + 24_000
+    expect(api.introspector.known('good')).toBeDefined()
+    await quiet(server)
+    expect(api.introspector.known('good')?.claims['scope']).toBe('new')
+    await expectTrouble(api, 'new')
+  })
+
+  test.each(TROUBLE)(
+    '[Design-introspection-strangers] regulars are left alone by their own trouble: one that %s',
+    async (_what, reply) => {
+      const api = asking(server, {}, LONGEST)
+      const tokens = ['one', 'two', 'three']
+      for (const token of tokens) expect(await api.outcome(token)).toBe('ok')
+      server.questions.length = 0
+      server.reply = reply
+      clock.time = START + 30_000
+      for (const token of tokens) await expectTrouble(api, token)
+      expect(server.asked.length).toBeLessThan(3)
+      server.reply = says({ active: true, ...GOOD })
+      expect(await api.outcome('stranger')).toBe('ok') // what they ask is their own risk
+      await expectTrouble(api, 'three')
+      clock.time = START + 90_000
+      for (const token of tokens) expect(await api.outcome(token)).toBe('ok')
+    },
+  )
+
+  test('[Design-introspection-strangers] each is told what went wrong with its own sort', async () => {
+    const api = asking(server, {}, LONGEST)
+    expect(await api.outcome('good')).toBe('ok')
+    clock.time = START + 30_000
+    server.reply = answers(403)
+    await expectTrouble(api, 'stranger')
+    server.reply = reset
+    await expectTrouble(api, 'good')
+    await expectTrouble(api, 'good', 'the server could not be reached')
+    await expectTrouble(api, 'stranger', 'the endpoint did not answer with status 200')
   })
 })
 

@@ -7,6 +7,12 @@ import { tokenKindOf } from './token-kind.js'
 /** Why a token is refused by an answer that can be believed. */
 export type AnswerRefusal = 'token_inactive' | 'token_type_refused'
 
+/**
+ * An answer that is one, about a token that cannot be what it says: whoever holds the token can be the reason, so that it says nothing
+ * of the endpoint.
+ */
+export class TokenAnswerError extends AnswerError {}
+
 /** What an answer is held against. */
 export interface AnswerPolicy {
   /** Who answers. */
@@ -23,19 +29,22 @@ const IDENTIFYING = ['jti', 'sub', 'iss'] as const
 /**
  * What an answer (RFC 7662 2.2) says of a token: its claims, frozen, with `iss` and without `active`; or why it is refused. Whether
  * the claims are good for this API is judged as for any token, and not here.
- * @throws {AnswerError} where the answer cannot be believed: our trouble, never the caller's
+ * @throws {AnswerError} where the answer cannot be believed: our trouble, never the caller's; {@link TokenAnswerError} where that says
+ *   nothing of other answers
  */
 export function judgeAnswer(answer: JsonObject, token: string, policy: AnswerPolicy): JsonObject | AnswerRefusal {
   const { active, iss } = answer
   if (active === undefined) throw new AnswerError('the answer does not say whether the token is active')
   // A text or a number is not the JSON value `true`, whatever it means to whoever wrote it: the issuer has not called the token active.
   if (active !== true) return 'token_inactive'
-  if (iss !== undefined && iss !== policy.issuer) throw new AnswerError('the answer names another issuer')
+  if (iss !== undefined && iss !== policy.issuer) throw new TokenAnswerError('the answer names another issuer')
   const kind = tokenKindOf(answer)
   if (kind === 'other' || (kind === 'unsaid' && !policy.takesUntyped)) return 'token_type_refused'
-  if (kind === 'bound' && !namesKey(answer)) throw new AnswerError('the answer calls the token bound, but names no key')
+  if (kind === 'bound' && !namesKey(answer)) {
+    throw new TokenAnswerError('the answer calls the token bound, but names no key')
+  }
   const claims = frozenWithout({ ...answer, iss: policy.issuer }, ACTIVE)
-  if (!isAbout(claims, token, policy.limits)) throw new AnswerError('the answer is about another token')
+  if (!isAbout(claims, token, policy.limits)) throw new TokenAnswerError('the answer is about another token')
   return claims
 }
 

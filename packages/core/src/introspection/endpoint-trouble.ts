@@ -1,4 +1,5 @@
 import { BackOff } from '../keys/back-off.js'
+import { FetchError } from '../keys/fetch-json.js'
 import type { Limits } from '../limits.js'
 
 /**
@@ -11,7 +12,7 @@ export type FailureSubject = 'endpoint' | 'answer' | 'question'
 const BAD_ANSWERS = 2
 
 /**
- * Pauses between questions while an endpoint is in trouble. Times are of a clock that never goes back.
+ * Pauses between questions of one sort while an endpoint is in trouble with them. Times are of a clock that never goes back.
  *
  * A token that nobody knows is a stranger's text: if a single bad answer ended all questions, one odd token could. Many questions
  * are under way at a time: those that were sent before a failure was seen fail for the same reason, and do not count again.
@@ -24,6 +25,8 @@ export class EndpointTrouble {
   /** Questions up to this one were sent before the last failure was seen. */
   #sentBefore = 0
   #notBefore = Number.NEGATIVE_INFINITY
+  /** Why the last question failed. */
+  failure: FetchError = new FetchError('the endpoint is not asked again yet')
 
   constructor({ backOffFirstSeconds, backOffMostSeconds }: Limits, random: () => number) {
     this.#backOff = new BackOff(backOffFirstSeconds, backOffMostSeconds, random)
@@ -40,14 +43,22 @@ export class EndpointTrouble {
     this.#backOff.succeeded()
   }
 
-  /** @param pauseMilliseconds for how long the endpoint wants to be left alone; not below 0 */
+  /**
+   * @param pauseMilliseconds for how long the endpoint wants to be left alone; not below 0. Heeded where the failure stops more than
+   *   its own question, since the text of a token can be the reason for it too
+   */
   failed(question: number, about: FailureSubject, nowMilliseconds: number, pauseMilliseconds: number): void {
-    const pause = Math.min(pauseMilliseconds, this.#mostMilliseconds)
-    this.#notBefore = Math.max(this.#notBefore, nowMilliseconds + pause)
-    if (about === 'question' || question <= this.#sentBefore) return
-    if (about === 'answer' && ++this.#badAnswers < BAD_ANSWERS) return
+    const isNew = question > this.#sentBefore
+    if (about === 'question' || (about === 'answer' && !(isNew && ++this.#badAnswers >= BAD_ANSWERS))) return
+    this.#notBefore = Math.max(this.#notBefore, nowMilliseconds + this.atMost(pauseMilliseconds))
+    if (!isNew) return
     this.#sentBefore = this.#sent
     this.#backOff.failed(nowMilliseconds)
+  }
+
+  /** No pause is longer than any, whatever the endpoint asks for. */
+  atMost(pauseMilliseconds: number): number {
+    return Math.min(pauseMilliseconds, this.#mostMilliseconds)
   }
 
   /** Milliseconds until the next question; 0 or less: it may be sent. */

@@ -1,5 +1,6 @@
 import { AnswerError, type Fetch, FetchError, fetchAnswer, readText, stopIfOver, withinTime } from '../keys/fetch-json.js'
 import type { Limits } from '../limits.js'
+import { TokenAnswerError } from './answer.js'
 import type { ClientAuthentication } from './client-authentication.js'
 import type { FailureSubject } from './endpoint-trouble.js'
 
@@ -51,6 +52,7 @@ export function askEndpoint(token: string, options: EndpointOptions): Promise<st
 
 /** What a failure to get an answer, or to believe it, is about. */
 export function subjectOf(failure: FetchError): FailureSubject {
+  if (failure instanceof TokenAnswerError) return 'question'
   if (failure instanceof AnswerError) return 'answer'
   const status = failure.status ?? 0
   if (status >= 500) return 'answer'

@@ -4,14 +4,15 @@ import { AnswerError, type Fetch, FetchError } from '../keys/fetch-json.js'
 import type { KeySet } from '../keys/key-set.js'
 import type { Limits } from '../limits.js'
 import type { Eventual } from '../thenable.js'
-import { isObject, type JsonObject, parseStrictJson } from '../token/json.js'
-import { judgeAnswer } from './answer.js'
-import { askEndpoint, type EndpointOptions, StatusError, subjectOf } from './endpoint.js'
+import type { JsonObject } from '../token/json.js'
+import { type AnswerRefusal, TokenAnswerError } from './answer.js'
+import { StatusError, subjectOf } from './endpoint.js'
 import { EndpointTrouble } from './endpoint-trouble.js'
 import { type IntrospectionSettings, readIntrospectionOptions } from './introspection-options.js'
 import { KeptAnswers } from './kept-answers.js'
-import { type AnswerProof, proveAnswer, type SignedAnswerPolicy, stillProves } from './signed-answer.js'
-import { SteadyClock } from './steady-clock.js'
+import { freshKeys, stillProves } from './signed-answer.js'
+import { monotonicBeside, SteadyClock } from './steady-clock.js'
+import { askForWord, type Word, type WordOptions } from './word.js'
 
 /** What an issuer said of an active token. */
 export interface Introspected<T> {
@@ -33,6 +34,8 @@ export interface Introspector<T> {
    *   `token_malformed`: it is too long to be asked about; `introspection_unavailable`, `keys_unavailable`: our trouble
    */
   ask(token: string): Eventual<Introspected<T>>
+  /** Forgets what is known of every token: nothing is believed until it is said in answer to a question that was sent after this. */
+  forget(): void
   /** Ends what goes on in the background. */
   close(): void
 }
@@ -46,6 +49,8 @@ export interface IntrospectionEnvironment {
   readonly fetch: Fetch
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** Milliseconds that only go on, whatever happens to the clock. Default: the process's, where `now` is `Date.now`. */
+  readonly monotonic?: () => number
   readonly limits: Limits
   /** From 0 to 1: spreads refreshes and pauses. */
   readonly random: () => number
@@ -82,25 +87,31 @@ interface Question<T> {
 class EndpointIntrospector<T> implements Introspector<T> {
   readonly #settings: IntrospectionSettings
   readonly #environment: IntrospectionEnvironment
-  readonly #endpoint: EndpointOptions
-  /** `null`: answers are not signed. */
-  readonly #signing: SignedAnswerPolicy | null
-  readonly #trouble: EndpointTrouble
+  readonly #asking: WordOptions
+  /** With questions about tokens that have been active, and with all others: what a stranger's text leads to stops strangers alone. */
+  readonly #regulars: EndpointTrouble
+  readonly #strangers: EndpointTrouble
   readonly #kept: KeptAnswers<Introspected<T>>
-  readonly #clock = new SteadyClock()
+  readonly #clock: SteadyClock
   readonly #underWay = new Map<string, Question<T>>()
-  /** Why the last question failed. */
-  #failure = new FetchError('the endpoint is not asked again yet')
+  /** What was asked for before everything was forgotten is not believed. */
+  #generation = 0
   #closed = false
 
   constructor(settings: IntrospectionSettings, environment: IntrospectionEnvironment) {
-    const { audience } = settings
+    const { audience, takesUntyped } = settings
     const { limits, random } = environment
     this.#settings = settings
     this.#environment = environment
-    this.#endpoint = { ...settings, ...environment, mediaType: audience === null ? JSON_TYPE : SIGNED_TYPE }
-    this.#signing = audience === null ? null : { ...environment, audience }
-    this.#trouble = new EndpointTrouble(limits, random)
+    this.#asking = {
+      ...environment,
+      takesUntyped,
+      endpoint: { ...settings, ...environment, mediaType: audience === null ? JSON_TYPE : SIGNED_TYPE },
+      signing: audience === null ? null : { ...environment, audience },
+    }
+    this.#regulars = new EndpointTrouble(limits, random)
+    this.#strangers = new EndpointTrouble(limits, random)
+    this.#clock = new SteadyClock(environment.monotonic ?? monotonicBeside(environment.now))
     this.#kept = new KeptAnswers(settings.maxEntries)
   }
 
@@ -129,7 +140,9 @@ class EndpointIntrospector<T> implements Introspector<T> {
     if (known !== undefined) return known
     const steadyNow = this.#steadyNow()
     const refused = this.#kept.refusal(key, steadyNow)
-    if (refused?.reason === 'introspection_unavailable') throw this.#unavailable(this.#failure, refused.until - steadyNow)
+    if (refused?.reason === 'introspection_unavailable') {
+      throw this.#unavailable(this.#troubleWith(key).failure, refused.until - steadyNow)
+    }
     if (refused !== undefined) throw new AuthError(refused.reason)
     const question = this.#underWay.get(key)
     if (question === undefined) return this.#send(key, token, steadyNow)
@@ -138,12 +151,25 @@ class EndpointIntrospector<T> implements Introspector<T> {
     return this.#askNext(key, token, question)
   }
 
+  forget(): void {
+    this.#generation++
+    this.#kept.clear()
+  }
+
   close(): void {
     this.#closed = true
   }
 
   #steadyNow(): number {
     return this.#clock.at(this.#environment.now())
+  }
+
+  #isRegular(key: string): boolean {
+    return this.#kept.active(key) !== undefined
+  }
+
+  #troubleWith(key: string): EndpointTrouble {
+    return this.#isRegular(key) ? this.#regulars : this.#strangers
   }
 
   /** One more question for all who came after the one under way was sent: the first of them sends it. */
@@ -155,77 +181,81 @@ class EndpointIntrospector<T> implements Introspector<T> {
   /** In the background: nobody waits, and a failure changes nothing until the answer's time is over. */
   #refresh(key: string, token: string, steadyNow: number): void {
     if (this.#closed || this.#underWay.has(key) || this.#kept.refusal(key, steadyNow) !== undefined) return
-    if (this.#trouble.waitMilliseconds(steadyNow) > 0 || this.#underWay.size >= MOST_QUESTIONS) return
+    if (this.#troubleWith(key).waitMilliseconds(steadyNow) > 0 || this.#underWay.size >= MOST_QUESTIONS) return
     this.#send(key, token, steadyNow).catch(() => {})
   }
 
   #send(key: string, token: string, sentAt: number): Promise<Introspected<T>> {
-    const wait = this.#trouble.waitMilliseconds(sentAt)
-    if (wait > 0) throw this.#unavailable(this.#failure, wait)
-    const most = this.#kept.active(key) === undefined ? MOST_QUESTIONS - RESERVED_QUESTIONS : MOST_QUESTIONS
+    const trouble = this.#troubleWith(key)
+    this.#stopInPause(trouble, sentAt)
+    const most = this.#isRegular(key) ? MOST_QUESTIONS : MOST_QUESTIONS - RESERVED_QUESTIONS
     if (this.#underWay.size >= most) throw this.#unavailable(new FetchError('too many questions are under way'), 0)
-    const answer = this.#answered(key, token, sentAt).finally(() => this.#underWay.delete(key))
+    const answer = this.#answered(key, token, sentAt, trouble).finally(() => this.#underWay.delete(key))
     this.#underWay.set(key, { sentAt, answer })
     return answer
   }
 
-  async #answered(key: string, token: string, sentAt: number): Promise<Introspected<T>> {
-    const question = this.#trouble.sends()
+  #stopInPause(trouble: EndpointTrouble, steadyNow: number): void {
+    const wait = trouble.waitMilliseconds(steadyNow)
+    if (wait > 0) throw this.#unavailable(trouble.failure, wait)
+  }
+
+  async #answered(key: string, token: string, sentAt: number, trouble: EndpointTrouble): Promise<Introspected<T>> {
+    const { signing } = this.#asking
+    if (signing !== null) await freshKeys(signing) // without them the answer could not be proved: nothing is asked
+    const question = trouble.sends()
+    const generation = this.#generation
+    const isOutdated = () => generation !== this.#generation
+    let answer: Introspected<T> | AnswerRefusal | null = null
     try {
-      const answer = await this.#answer(key, token, sentAt)
-      this.#trouble.succeeded()
-      if (typeof answer !== 'string') return answer
-      const until = sentAt + Math.min(this.#settings.cacheMilliseconds, MOST_REFUSED_MILLISECONDS)
-      this.#kept.refuse(key, { reason: answer, until })
-      throw new AuthError(answer)
+      const word = await askForWord(token, this.#asking)
+      if (!isOutdated()) answer = this.#keep(key, word, sentAt)
     } catch (error) {
-      if (error instanceof AuthError) throw error // a refusal; or the trouble of the issuer's keys
-      // Nothing of a library's error goes on: it can quote what it could not read.
-      throw this.#failed(key, question, error instanceof FetchError ? error : new FetchError('the answer could not be read'))
+      const failure = failureOf(error)
+      if (!(isOutdated() && failure instanceof AnswerError)) {
+        const told = this.#failed(key, question, failure, trouble)
+        throw error instanceof AuthError ? error : told
+      }
     }
+    if (answer === null) {
+      // Everything was forgotten meanwhile: nobody is told what was so before. The place among the questions under way is still ours.
+      const again = this.#steadyNow()
+      this.#stopInPause(trouble, again)
+      return this.#answered(key, token, again, trouble)
+    }
+    trouble.succeeded()
+    if (typeof answer === 'string') throw new AuthError(answer)
+    return answer
   }
 
-  /** Asks, proves, judges and keeps; or says why the token is refused. */
-  async #answer(key: string, token: string, sentAt: number) {
-    const { now, issuer, limits, random } = this.#environment
-    const { cacheMilliseconds, takesUntyped } = this.#settings
-    const askedAt = now()
-    const text = await askEndpoint(token, this.#endpoint)
-    const { answer, proof } = await this.#read(text, askedAt)
-    const claims = judgeAnswer(answer, token, { issuer, takesUntyped, limits })
-    if (typeof claims === 'string') return claims
-    const jti = typeof claims['jti'] === 'string' ? claims['jti'] : null
-    if (jti !== null && this.#kept.isTaken(jti, key)) throw new AnswerError('the answer is about another token')
-    const introspected: Introspected<T> = { claims, askedAt, made: null }
-    const expiresAt = expiryOf(claims)
-    if (now() >= expiresAt) return introspected // whether that is too late for a call is judged with the other claims
-    this.#kept.keep(key, {
-      answer: introspected,
-      sentAt,
-      refreshAt: sentAt + cacheMilliseconds * REFRESH_PART * (1 - random() * JITTER),
-      expiresAt,
-      proof,
-      jti,
-      characters: text.length,
-    })
-    return introspected
+  /** @throws {TokenAnswerError} where the answer is another token's */
+  #keep(key: string, { said, askedAt, proof, characters }: Word, sentAt: number): Introspected<T> | AnswerRefusal {
+    const { now, random } = this.#environment
+    const { cacheMilliseconds } = this.#settings
+    if (typeof said === 'string') {
+      this.#kept.refuse(key, { reason: said, until: sentAt + Math.min(cacheMilliseconds, MOST_REFUSED_MILLISECONDS) })
+      return said
+    }
+    const jti = typeof said['jti'] === 'string' ? said['jti'] : null
+    if (jti !== null && this.#kept.isTaken(jti, key)) throw new TokenAnswerError('the answer is about another token')
+    const answer: Introspected<T> = { claims: said, askedAt, made: null }
+    const expiresAt = expiryOf(said)
+    if (now() >= expiresAt) return answer // whether that is too late for a call is judged with the other claims
+    const refreshAt = sentAt + cacheMilliseconds * REFRESH_PART * (1 - random() * JITTER)
+    this.#kept.keep(key, { answer, sentAt, refreshAt, expiresAt, proof, jti, characters })
+    return answer
   }
 
-  async #read(text: string, askedAt: number): Promise<{ readonly answer: JsonObject; readonly proof: AnswerProof | null }> {
-    if (this.#signing !== null) return proveAnswer(text, askedAt, this.#signing)
-    const answer = parseStrictJson(text, this.#environment.limits.jsonDepth)
-    if (!isObject(answer)) throw new AnswerError('the answer is not a JSON object')
-    return { answer, proof: null }
-  }
-
-  #failed(key: string, question: number, failure: FetchError): AuthError {
+  #failed(key: string, question: number, failure: FetchError, trouble: EndpointTrouble): AuthError {
     const now = this.#steadyNow()
     const subject = subjectOf(failure)
-    this.#failure = failure
-    this.#trouble.failed(question, subject, now, failure instanceof StatusError ? failure.pauseMilliseconds : 0)
-    const pause = subject === 'endpoint' ? 0 : this.#environment.limits.retryAfterSeconds * 1000
-    if (pause > 0) this.#kept.pause(key, now + pause) // so long its caller is told to wait
-    return this.#unavailable(failure, this.#trouble.waitMilliseconds(now))
+    const asked = failure instanceof StatusError ? trouble.atMost(failure.pauseMilliseconds) : 0
+    trouble.failure = failure
+    trouble.failed(question, subject, now, asked)
+    if (subject === 'endpoint') return this.#unavailable(failure, trouble.waitMilliseconds(now))
+    const pause = Math.max(asked, this.#environment.limits.retryAfterSeconds * 1000)
+    this.#kept.pause(key, now + pause) // so long its caller is told to wait
+    return this.#unavailable(failure, Math.max(pause, trouble.waitMilliseconds(now)))
   }
 
   /** Our trouble, and when to come again. The failure is told anew: the one that is kept has seen other requests. */
@@ -238,6 +268,12 @@ class EndpointIntrospector<T> implements Introspector<T> {
 /** The whole text, so that no two tokens are one; as a digest, so that none is kept. */
 function keyOf(token: string): string {
   return hash('sha256', token, 'base64url')
+}
+
+/** Nothing of a library's error goes on: it can quote what it could not read. */
+function failureOf(error: unknown): FetchError {
+  if (error instanceof AuthError) return new AnswerError('the keys of the issuer are not available')
+  return error instanceof FetchError ? error : new FetchError('the answer could not be read')
 }
 
 /** An `exp` that is no time ends the answer at once; the claim checks refuse it. */

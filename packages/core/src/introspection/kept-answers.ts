@@ -89,4 +89,10 @@ export class KeptAnswers<A> {
   forget(key: string): void {
     this.#active.delete(key)
   }
+
+  /** Forgets what is known of every token. */
+  clear(): void {
+    this.#active.clear()
+    this.#refused.clear()
+  }
 }

@@ -1,8 +1,9 @@
 import { AuthError } from '../errors.js'
 import { AnswerError } from '../keys/fetch-json.js'
-import type { KeySet } from '../keys/key-set.js'
+import type { KeySet, KeySnapshot } from '../keys/key-set.js'
 import type { VerificationKey } from '../keys/verification-key.js'
 import type { Limits } from '../limits.js'
+import type { Eventual } from '../thenable.js'
 import { type Algorithm, isAlgorithm } from '../token/algorithms.js'
 import { isObject, type JsonObject, type JsonValue } from '../token/json.js'
 import { parseJwt } from '../token/jwt.js'
@@ -72,11 +73,19 @@ export function stillProves({ kid, algorithm, thumbprint }: AnswerProof, keys: K
   return keys.latest?.find(kid, algorithm)?.thumbprint === thumbprint
 }
 
-/** That the answer is about a delegated call is only known once it is proved: the keys may be as old as they may be for those. */
-async function findKey({ keys, limits }: SignedAnswerPolicy, kid: string | null, algorithm: Algorithm): Promise<VerificationKey> {
+/**
+ * Keys that can prove an answer. Whether it is about a delegated call is only known once it is proved: they may be as old as they may
+ * be for those.
+ * @throws {AuthError} `keys_unavailable`
+ */
+export function freshKeys({ keys, limits }: SignedAnswerPolicy): Eventual<KeySnapshot> {
+  return keys.within(limits.keysStaleDelegatedSeconds)
+}
+
+async function findKey(policy: SignedAnswerPolicy, kid: string | null, algorithm: Algorithm): Promise<VerificationKey> {
   try {
-    await keys.within(limits.keysStaleDelegatedSeconds)
-    return await keys.find(kid, algorithm)
+    await freshKeys(policy) // they can have grown too old, or have gone, since the question was sent
+    return await policy.keys.find(kid, algorithm)
   } catch (error) {
     if (error instanceof AuthError && error.code === 'key_unknown') {
       throw new AnswerError('the answer is signed by a key that is not one of the issuer')

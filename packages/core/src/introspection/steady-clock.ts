@@ -1,16 +1,40 @@
 /**
- * Time that never goes back, made of a clock that can: what the clock loses when it is set back is added again. Only differences of
- * it mean anything. An answer must not live longer because a clock was set back under it.
+ * Both sources are compared over at least this many milliseconds. They tick at different moments: compared at every tick, they would
+ * go twice as fast together as each of them does.
+ */
+const LEAST_SPAN_MILLISECONDS = 100
+
+/**
+ * Time that never goes back, made of a clock that can, and of a source that only goes on: whichever went on further. Only differences
+ * of it mean anything. An answer must not live longer because a clock was set back under it, even while nobody looked.
  */
 export class SteadyClock {
-  #added = 0
-  #latest = Number.NEGATIVE_INFINITY
+  readonly #monotonic: () => number
+  #latest = 0
+  /** What the clock showed last. */
+  #shown = Number.POSITIVE_INFINITY
+  /** Where both are compared from: steady time, and what the two showed then. */
+  #from: { readonly steady: number; readonly clock: number; readonly monotonic: number }
+
+  /** @param monotonic milliseconds that only go on, from any beginning; one that stands still leaves all to the clock */
+  constructor(monotonic: () => number) {
+    this.#monotonic = monotonic
+    this.#from = { steady: 0, clock: 0, monotonic: monotonic() }
+  }
 
   /** The steady time at which the clock shows a time, both in milliseconds. Asked in the order in which the clock was read. */
-  at(clockMilliseconds: number): number {
-    const lost = this.#latest - (clockMilliseconds + this.#added)
-    if (lost > 0) this.#added += lost
-    this.#latest = clockMilliseconds + this.#added
+  at(clock: number): number {
+    const monotonic = this.#monotonic()
+    const wentBack = clock < this.#shown
+    const gone = Math.max(wentBack ? 0 : clock - this.#from.clock, monotonic - this.#from.monotonic)
+    this.#latest = Math.max(this.#latest, this.#from.steady + gone)
+    if (wentBack || gone >= LEAST_SPAN_MILLISECONDS) this.#from = { steady: this.#latest, clock, monotonic }
+    this.#shown = clock
     return this.#latest
   }
+}
+
+/** What goes beside a clock: the process's own where the clock is the machine's. A clock of somebody's own is the only time there is. */
+export function monotonicBeside(now: () => number): () => number {
+  return now === Date.now ? () => performance.now() : () => 0
 }

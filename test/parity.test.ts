@@ -87,6 +87,7 @@ const askedOf = (url: string) => ({
   endpoint: url,
   clientId: 'api-1',
   authentication: { method: 'client_secret_basic', clientSecret: 'a secret of tests' } as const,
+  presentClaims: [], // an answer need not say all that the JWTs of this issuer do
 })
 
 type ConfigName =

@@ -6,7 +6,14 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import type { Readable } from 'node:stream'
-import type { AuthContext, DelegatedContext, Requirement, ResourceServerOptions, Revocation } from '@behalf/core/adapter'
+import type {
+  AuthContext,
+  DelegatedContext,
+  KeyControl,
+  Requirement,
+  ResourceServerOptions,
+  Revocation,
+} from '@behalf/core/adapter'
 import { resourceServer as expressServer } from '@behalf/express'
 import { resourceServer as koaServer } from '@behalf/koa'
 import Router from '@koa/router'
@@ -48,6 +55,7 @@ export interface TestServer {
   delegatedContextOf(request: IncomingMessage): DelegatedContext
   verify(token: string): Promise<AuthContext>
   revoke(revocation: Revocation): Promise<void>
+  readonly keys: KeyControl
   close(): Promise<void>
 }
 

@@ -48,10 +48,6 @@ export class MemoryRevocations implements RevocationSet {
     return this.#version
   }
 
-  get size(): number {
-    return this.#entries.size
-  }
-
   add(entry: RevocationEntry): void {
     const earlier = this.#entries.get(entry.key)
     if (earlier === undefined) this.#makeRoom()
@@ -67,13 +63,6 @@ export class MemoryRevocations implements RevocationSet {
 
   wholeAt(now: number): number {
     return now < this.#forgottenUntil ? Number.NEGATIVE_INFINITY : now
-  }
-
-  /** Forgets everything. Only for a copy that is read anew. */
-  clear(): void {
-    this.#entries.clear()
-    this.#nextEnd = Number.POSITIVE_INFINITY
-    this.#version++
   }
 
   /** @throws {RevocationError} `full` */

@@ -57,15 +57,12 @@ export function importPrivateJwk(jwk: unknown, maxKidCharacters: number): Decryp
   if (kid !== undefined && (typeof kid !== 'string' || kid.length > maxKidCharacters)) return 'has an unusable "kid"'
   if (kty !== 'RSA' && CURVES.get(crv) !== kty) return 'has a curve that is not accepted'
   if (alg !== undefined && typeof alg !== 'string') return 'has an unusable "alg"'
-  let keyObject: KeyObject
-  let publicKey: KeyObject
-  try {
-    keyObject = createPrivateKey({ key: jwk as JsonWebKey, format: 'jwk' })
-    publicKey = publicOf(jwk)
-  } catch {
-    return 'has key material that cannot be read'
-  }
-  if (kty === 'RSA' && bitsOf(keyObject) < LEAST_RSA_BITS) return 'has fewer than 2048 bits'
+  const publicKey = readOrNull(() => publicOf(jwk))
+  if (publicKey === null) return 'has key material that cannot be read'
+  const keyObject = readOrNull(() => createPrivateKey({ key: jwk as JsonWebKey, format: 'jwk' }))
+  // Some versions of Node ask themselves whether the two parts belong together, and refuse to read the key where they do not.
+  if (keyObject === null) return 'has private key material that cannot be read, or does not belong to its public part'
+  if (kty === 'RSA' && bitsOf(publicKey) < LEAST_RSA_BITS) return 'has fewer than 2048 bits'
   if (!isPair(keyObject, publicKey)) return 'has a private part that does not belong to its public part'
   return { kid: kid ?? null, kty, crv: kty === 'RSA' ? null : String(crv), alg: alg ?? null, keyObject }
 }
@@ -88,7 +85,15 @@ function publicOf({ kty, crv, x, y, n, e }: JsonObject): KeyObject {
   return createPublicKey({ key: members as JsonWebKey, format: 'jwk' })
 }
 
-/** Node does not ask whether the two parts of a JWK are those of one pair: with a key that issuers do not have, no token could be opened. */
+function readOrNull(read: () => KeyObject): KeyObject | null {
+  try {
+    return read()
+  } catch {
+    return null
+  }
+}
+
+/** Not every version of Node asks whether the two parts of a JWK are those of one pair: with a key that issuers do not have, no token could be opened. */
 function isPair(privateKey: KeyObject, publicKey: KeyObject): boolean {
   try {
     return privateKey.asymmetricKeyType === 'rsa' ? opens(privateKey, publicKey) : agrees(privateKey, publicKey)

@@ -34,6 +34,8 @@ export default defineConfig({
       { extends: true, test: { name: 'sender constraint', include: AGAIN, env: { BEHALF_SENDER_CONSTRAINT: 'on' } } },
       // And with everything that can end a token before its time.
       { extends: true, test: { name: 'endings', include: AGAIN, env: { BEHALF_ENDINGS: 'on' } } },
+      // And with every token encrypted for the API.
+      { extends: true, test: { name: 'encryption', include: AGAIN, env: { BEHALF_ENCRYPTION: 'on' } } },
     ],
     maxWorkers: '100%', // both cores of a small machine: the suite is bound by signatures
     testTimeout: 120_000,

@@ -10,6 +10,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { verifySignature } from '../packages/core/src/token/signature.js'
 import { AUDIENCE, HeldResponse, NOW_SECONDS, requestView, settle } from '../packages/core/test/support/harness.js'
+import { type Seal, sealFor } from './support/encryption.js'
 import { NO_JWT } from './support/endings.js'
 import { FUZZ_FACTOR, FUZZ_SEED, FUZZ_TIMEOUT } from './support/fuzz-settings.js'
 import { withSwitchedOn } from './support/switched-on.js'
@@ -201,6 +202,7 @@ async function quiet(): Promise<void> {
 /** One server over the world. */
 interface Side {
   readonly server: ResourceServer
+  readonly seal: Seal
   readonly sink: MemorySink
   readonly guards: readonly ReturnType<ResourceServer['guard']>[]
   /** Documents that were fetched. */
@@ -217,30 +219,36 @@ function createSide(world: World, configured: Configured, delegation: readonly D
     side.outside++
     return world.lookUp(iss)
   }
-  const server = createResourceServer(
-    withSwitchedOn({
-      issuers:
-        configured === 'list'
-          ? ISSUERS.map((iss) => optionsOf(iss))
-          : configured === 'function'
-            ? lookup
-            : async (iss) => lookup(iss),
-      delegation,
-      audit: { sinks: [sink], record: 'always' },
-      now: () => world.now,
-      // A cached token whose key is gone can cost one fetch more, where its keys had to be read before it was looked at again. So the
-      // two can have different budgets left for unknown keys, which is no difference in what they answer about known ones.
-      limits: { unknownKeyFetches: 1000 },
-      fetch: async (url) => {
-        side.fetches++
-        side.outside++
-        fetches.begun++
-        return world.answer(url)
-      },
-      ...(!cache && { cache: false as const }),
-    }),
-  )
-  const side: Side = { server, sink, guards: world.requirements().map((each) => server.guard(each)), fetches: 0, outside: 0 }
+  const options = withSwitchedOn({
+    issuers:
+      configured === 'list'
+        ? ISSUERS.map((iss) => optionsOf(iss))
+        : configured === 'function'
+          ? lookup
+          : async (iss) => lookup(iss),
+    delegation,
+    audit: { sinks: [sink], record: 'always' },
+    now: () => world.now,
+    // A cached token whose key is gone can cost one fetch more, where its keys had to be read before it was looked at again. So the
+    // two can have different budgets left for unknown keys, which is no difference in what they answer about known ones.
+    limits: { unknownKeyFetches: 1000 },
+    fetch: async (url) => {
+      side.fetches++
+      side.outside++
+      fetches.begun++
+      return world.answer(url)
+    },
+    ...(!cache && { cache: false as const }),
+  })
+  const server = createResourceServer(options)
+  const side: Side = {
+    server,
+    seal: sealFor(options),
+    sink,
+    guards: world.requirements().map((each) => server.guard(each)),
+    fetches: 0,
+    outside: 0,
+  }
   return side
 }
 
@@ -263,7 +271,7 @@ async function ask(side: Side, token: string, requirement: number, beside: boole
   const response = new HeldResponse()
   let [refusal, context]: [AuthError | null, AuthContext | null] = [null, null]
   try {
-    await side.server.authenticate()({ key, request: requestView(token), response })
+    await side.server.authenticate()({ key, request: requestView(side.seal(token)), response })
     context = side.server.contextOf(key)
     await side.guards[requirement]?.(key)
   } catch (error) {
@@ -454,14 +462,20 @@ describe('a cached token', () => {
     ...server,
   })
   const token = GOOD[0] as string
-  const codeOf = (server: ResourceServer, text: string) =>
-    server.verify(text).then(
+  /** A server, and how it verifies what is shown to it. */
+  const open = (more: Parameters<typeof options>[0] = {}) => {
+    const all = withSwitchedOn(options(more))
+    const [server, seal] = [createResourceServer(all), sealFor(all)]
+    return { server, seal, verify: (text: string) => server.verify(seal(text)) }
+  }
+  const codeOf = ({ server, seal }: { readonly server: ResourceServer; readonly seal: Seal }, text: string) =>
+    server.verify(seal(text)).then(
       () => 'ok',
       (error: AuthError) => error.code,
     )
 
   test('is neither hit nor evicted by forged ones with the same last 43 characters', async () => {
-    const server = createResourceServer(withSwitchedOn(options({ cache: { maxEntries: 1 } })))
+    const server = open({ cache: { maxEntries: 1 } })
     const context = await server.verify(token)
     for (const forged of lookAlikes(token)) {
       expect(forged.slice(-43)).toBe(token.slice(-43))
@@ -475,7 +489,7 @@ describe('a cached token', () => {
   })
 
   test('is not pushed out by any number of refused ones: failures are not cached', async () => {
-    const server = createResourceServer(withSwitchedOn(options({ cache: { maxEntries: 1 } })))
+    const server = open({ cache: { maxEntries: 1 } })
     const context = await server.verify(token)
     for (let index = 0; index < 500; index++) {
       const refused = tokenOf(index % 2 === 0 ? { claims: { aud: `https://${index}.example` } } : { from: STRANGER })
@@ -488,7 +502,7 @@ describe('a cached token', () => {
 
   test('that was refused once is admitted when its time has come, and refused when it is over', async () => {
     let now = NOW_SECONDS * 1000
-    const server = createResourceServer(withSwitchedOn(options({ now: () => now, clockToleranceSeconds: 0 })))
+    const server = open({ now: () => now, clockToleranceSeconds: 0 })
     const later = tokenOf({ claims: { nbf: NOW_SECONDS + 60, exp: NOW_SECONDS + 120 } })
     for (const [seconds, code] of [
       [59, 'token_not_yet_valid'],
@@ -505,13 +519,13 @@ describe('a cached token', () => {
 
   test('has a context that no handler can change for the next request', async () => {
     const rules: readonly DelegationRule[] = [{ id: 'any', kind: 'delegation', actor: 'any', scopes: 'all', maxDepth: 8 }]
-    const server = createResourceServer(withSwitchedOn(options({ delegation: rules, audit: 'none' })))
+    const { server, seal } = open({ delegation: rules, audit: 'none' })
     const delegated = tokenOf({
       claims: { act: { ...act, more: { deep: ['x'] } }, may_act: { sub: 'agent' }, address: { city: ['x'] } },
     })
     const contextNow = async (text: string) => {
       const key = {}
-      await server.authenticate()({ key, request: requestView(text), response: new HeldResponse() })
+      await server.authenticate()({ key, request: requestView(seal(text)), response: new HeldResponse() })
       return server.contextOf(key) as AuthContext
     }
     for (const text of [token, delegated]) {
@@ -542,14 +556,14 @@ describe('a cached token', () => {
     /** What a server says of a token under some keys, and after a refresh under others. */
     async function answers(text: string, from: string, to: string, cache: boolean): Promise<readonly string[]> {
       const world = new World()
-      const { server } = createSide(world, 'list', [], cache)
+      const side = createSide(world, 'list', [], cache)
       const show = (shows: string) => world.issuers.set(A, { shows, down: false, cacheControl: null })
       show(from)
-      const before = await codeOf(server, text)
+      const before = await codeOf(side, text)
       show(to)
-      await server.keys.refresh(A).catch(() => {})
-      const after = await codeOf(server, text)
-      await server.close()
+      await side.server.keys.refresh(A).catch(() => {})
+      const after = await codeOf(side, text)
+      await side.server.close()
       return [before, after]
     }
 

@@ -7,6 +7,7 @@ import { judge } from './support/corpus-judge.js'
 import { corpusNotes, issuerOptionsOf, profileNames, profileOf } from './support/corpus-profiles.js'
 import { type AdapterName, type ContextServer, startContextServer } from './support/corpus-servers.js'
 import { claimsTextOf, corpusJwks, tokensOf } from './support/corpus-tokens.js'
+import { ENCRYPTED } from './support/encryption.js'
 import { ENDINGS } from './support/endings.js'
 import { PUBLIC_ORIGIN, SWITCHED_ON } from './support/sender-constraint.js'
 
@@ -117,8 +118,8 @@ describe.each<AdapterName>(['express', 'koa'])('%s answers each claims set of th
       const server = await serverOf(adapter, each)
       for (const token of presented(each)) {
         // The second time, a token that is accepted is known already: nothing may come out differently.
-        const authorization = `${each.presentation?.scheme ?? 'Bearer'} ${token}`
-        const [first, again] = [await server.ask(authorization), await server.ask(authorization)]
+        const authorization = () => `${each.presentation?.scheme ?? 'Bearer'} ${server.seal(token)}`
+        const [first, again] = [await server.ask(authorization()), await server.ask(authorization())]
         judge(each, first, token)
         judge(each, again, token)
         expect(again.body).toBe(first.body)
@@ -147,10 +148,7 @@ describe.skipIf(SWITCHED_ON).each<AdapterName>(['express', 'koa'])(
       it(each.id, async () => {
         const server = await serverOf(adapter, each, 'bound')
         for (const token of presented(each, client.jkt)) {
-          const [first, again] = [
-            await server.ask(`DPoP ${token}`, shown(token)),
-            await server.ask(`DPoP ${token}`, shown(token)),
-          ]
+          const [first, again] = [await server.ask(...shown(server.seal(token))), await server.ask(...shown(server.seal(token)))]
           judge(each, first, token, told)
           judge(each, again, token, told)
           expect(again.body).toBe(first.body)
@@ -158,9 +156,17 @@ describe.skipIf(SWITCHED_ON).each<AdapterName>(['express', 'koa'])(
       })
     }
 
-    const shown = (token: string) => ({ dpop: client.proof('GET', `${PUBLIC_ORIGIN}/`, { token }) })
+    const shown = (token: string) => [`DPoP ${token}`, { dpop: client.proof('GET', `${PUBLIC_ORIGIN}/`, { token }) }] as const
   },
 )
+
+it.runIf(ENCRYPTED)('in an encrypted run, tokens are shown encrypted, and plain ones are refused', async () => {
+  const each = corpus.find(({ expected, profile }) => expected.outcome === 'accept' && profile === 'rfc8693-strict') as CorpusCase
+  const server = await serverOf('express', each)
+  const [token = ''] = presented(each)
+  expect(server.seal(token).split('.')).toHaveLength(5)
+  expect((await server.ask(`Bearer ${token}`)).body).toContain('encryption_required')
+})
 
 describe('the corpus', () => {
   it('names each case once', () => {

@@ -6,6 +6,7 @@ import { createSigningKey, type SigningKey, TEST_ALGORITHMS } from '@behalf/test
 import { createLocalJWKSet, jwtVerify } from 'jose'
 import { expect, test } from 'vitest'
 import { isName } from './support/delegation-oracle.js'
+import { sealFor } from './support/encryption.js'
 import { ENDINGS, LONGEST_SECONDS, NO_JWT } from './support/endings.js'
 import { FUZZ_FACTOR, FUZZ_SEED, FUZZ_TIMEOUT } from './support/fuzz-settings.js'
 import { isStrictJson } from './support/json-oracle.js'
@@ -26,6 +27,8 @@ type Family = readonly [name: string, mutate: Mutation]
 /** A token that jose accepts and we refuse. */
 interface Disputed {
   readonly token: string
+  /** The same as it was shown to us. */
+  readonly shown: string
   readonly header: Readonly<Record<string, unknown>>
   readonly claims: Readonly<Record<string, unknown>>
 }
@@ -55,7 +58,7 @@ const REASONS: readonly Reason[] = [
     why: 'duplicate members, nesting beyond 32 or a byte order mark: parsers disagree about such texts',
     fits: ({ token }) => token.split('.', 2).some((part) => !isStrictJson(Buffer.from(part, 'base64url').toString(), 32)),
   },
-  { code: 'token_malformed', why: 'longer than 16 KiB', fits: ({ token }) => token.length > 16 * 1024 },
+  { code: 'token_malformed', why: 'longer than 16 KiB', fits: ({ shown }) => shown.length > 16 * 1024 },
   {
     code: 'token_malformed',
     why: 'no critical extension is understood, not even one that changes nothing (b64: true)',
@@ -155,13 +158,13 @@ test('whatever jose refuses, we refuse; what we refuse beyond that has a reason 
 }, async () => {
   const material = createMaterial()
   const jwks = { keys: material.keys.map(({ jwk }) => jwk) }
-  const server = createResourceServer(
-    withSwitchedOn({
-      issuers: [oauth({ issuer: ISSUER, audience: AUDIENCE, jwks })],
-      clockToleranceSeconds: TOLERANCE_SECONDS,
-      now: () => NOW_MILLISECONDS,
-    }),
-  )
+  const options = withSwitchedOn({
+    issuers: [oauth({ issuer: ISSUER, audience: AUDIENCE, jwks })],
+    clockToleranceSeconds: TOLERANCE_SECONDS,
+    now: () => NOW_MILLISECONDS,
+  })
+  const server = createResourceServer(options)
+  const seal = sealFor(options)
   const joseKeys = createLocalJWKSet(jwks)
   const joseOptions = {
     issuer: ISSUER,
@@ -173,7 +176,7 @@ test('whatever jose refuses, we refuse; what we refuse beyond that has a reason 
     requiredClaims: ['iss', 'sub', 'aud', 'exp', 'client_id', 'iat', 'jti'],
   }
   // The originals are proved first, so that mutants meet a full cache.
-  for (const { text } of material.tokens) await server.verify(text)
+  for (const { text } of material.tokens) await server.verify(seal(text))
 
   const random = new Random(FUZZ_SEED)
   const families: readonly Family[] = Object.entries(MUTATIONS)
@@ -184,15 +187,16 @@ test('whatever jose refuses, we refuse; what we refuse beyond that has a reason 
   let [acceptedByBoth, refusedByBoth, hits] = [0, 0, 0]
 
   const compare = async (family: string, token: string): Promise<void> => {
+    const shown = seal(token)
     const [ours, theirs] = await Promise.all([
-      server.verify(token).catch((error: unknown) => toError(error)),
+      server.verify(shown).catch((error: unknown) => toError(error)),
       jwtVerify(token, joseKeys, joseOptions).catch((error: unknown) => toError(error)),
     ])
     const fail = (what: string, cause: Error | null = null): never => {
       throw new Error(`${family}: ${what}: ${JSON.stringify(token)} with ${JSON.stringify(jwks)}`, { cause })
     }
     // Asked again, now that it is known where it was accepted.
-    const again = await server.verify(token).catch((error: unknown) => toError(error))
+    const again = await server.verify(shown).catch((error: unknown) => toError(error))
     if (again !== ours && !isDeepStrictEqual(answerOf(again), answerOf(ours))) return fail('answered differently the second time')
     if (again === ours) hits++
     mutants.set(family, (mutants.get(family) ?? 0) + 1)
@@ -202,7 +206,7 @@ test('whatever jose refuses, we refuse; what we refuse beyond that has a reason 
         refusedByBoth++
         return
       }
-      const disputed = { token, header: theirs.protectedHeader, claims: theirs.payload }
+      const disputed = { token, shown, header: theirs.protectedHeader, claims: theirs.payload }
       // What is malformed so far that it is no JWT by its shape is asked about where somebody can be asked.
       const ourCode = ours.code === NO_JWT ? 'token_malformed' : ours.code
       const reason = REASONS.find(({ code, fits }) => code === ourCode && fits(disputed))

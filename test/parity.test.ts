@@ -13,6 +13,7 @@ import {
 } from '@behalf/testing'
 import { CompactEncrypt, exportJWK, generateKeyPair } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Seal, sealFor } from './support/encryption.js'
 import { NO_JWT } from './support/endings.js'
 import { type Answer, type Ask, ask, askRaw, bearer, parseAnswer } from './support/http.js'
 import { createIntrospectionServer, knows } from './support/introspection-server.js'
@@ -1015,7 +1016,7 @@ const ROWS: readonly Row[] = [
   },
 ]
 
-type Started = RunningApi & { readonly sink: MemorySink }
+type Started = RunningApi & { readonly sink: MemorySink; readonly seal: Seal }
 const running = new Map<ConfigName, readonly Started[]>()
 
 beforeAll(async () => {
@@ -1032,19 +1033,23 @@ beforeAll(async () => {
   })
   for (const [name, config] of Object.entries(CONFIGS)) {
     const sinks = new Map<Framework, MemorySink>()
+    let seal: Seal = (token) => token
     const started = await startOnAll(
       (framework) => {
         const sink = memorySink()
         if (config.deaf) sink.refuse()
         sinks.set(framework, sink)
         const options = config.options(sink)
-        return options.dpop === undefined ? withSwitchedOn(options) : options
+        if (options.dpop !== undefined) return options
+        const all = withSwitchedOn(options)
+        seal = sealFor(all)
+        return all
       },
       build(config.optional ?? false, name === 'either'),
     )
     running.set(
       name as ConfigName,
-      started.map((each) => ({ ...each, sink: sinks.get(each.framework) ?? memorySink() })),
+      started.map((each) => ({ ...each, sink: sinks.get(each.framework) ?? memorySink(), seal })),
     )
   }
 })
@@ -1060,10 +1065,15 @@ interface Seen {
   readonly events: readonly AuditEvent[]
 }
 
-async function see({ port, sink }: Started, row: Row): Promise<Seen> {
+/** A signed JWT in a text. */
+const SIGNED = /[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}/g
+
+async function see({ port, sink, seal }: Started, row: Row): Promise<Seen> {
   sink.clear()
-  const headers = [...(row.token === undefined ? [] : [bearer(row.token)]), ...(row.headers ?? [])]
-  const answer = row.raw === undefined ? await ask(port, { ...row, headers }) : parseAnswer(await askRaw(port, row.raw))
+  const more = (row.headers ?? []).map(([name, value]) => [name, value.replace(SIGNED, seal)] as const)
+  const headers = [...(row.token === undefined ? [] : [bearer(seal(row.token))]), ...more]
+  const answer =
+    row.raw === undefined ? await ask(port, { ...row, headers }) : parseAnswer(await askRaw(port, row.raw.replace(SIGNED, seal)))
   if (row.events?.some((event) => event.startsWith('response '))) await sink.until((event) => event.type === 'access.outcome')
   return { answer, events: [...sink.events] }
 }

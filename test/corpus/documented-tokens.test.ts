@@ -172,7 +172,7 @@ describe.each<AdapterName>(['express', 'koa'])('%s reads tokens exactly as they 
     nowSeconds = atSeconds
     const header: JsonObject = { ...fixture.header, alg: key.algorithm, kid: key.kid }
     const server = await serverOf(issuer)
-    return server.ask(`Bearer ${signCompact(header, JSON.stringify(fixture.claims), key)}`)
+    return server.ask(`Bearer ${server.seal(signCompact(header, JSON.stringify(fixture.claims), key))}`)
   }
 
   it.each(Object.entries(DOCUMENTED))('%s', async (_name, documented) => {

@@ -6,6 +6,7 @@ import * as forKoa from '@behalf/koa'
 import { memorySink } from '@behalf/testing'
 import express from 'express'
 import Koa from 'koa'
+import { type Seal, sealFor } from './encryption.js'
 import { withSwitchedOn } from './switched-on.js'
 
 export interface Answer {
@@ -16,6 +17,8 @@ export interface Answer {
 
 /** A real server that answers every request with the context it was given. */
 export interface ContextServer {
+  /** How a token is shown to this server. */
+  readonly seal: Seal
   /** Asks with an `Authorization` field, and others. */
   ask(authorization: string, more?: Readonly<Record<string, string>>): Promise<Answer>
   close(): Promise<void>
@@ -39,16 +42,15 @@ const MAX_HEADER_BYTES = 4 * 1024 * 1024
 
 export async function startContextServer(options: ContextServerOptions): Promise<ContextServer> {
   const { adapter, issuer, rule, now, clockToleranceSeconds, more } = options
-  const { listener, close } = LISTENERS[adapter](
-    withSwitchedOn({
-      issuers: [issuer],
-      delegation: [rule],
-      audit: { sinks: [memorySink()] },
-      now,
-      clockToleranceSeconds,
-      ...more,
-    }),
-  )
+  const all = withSwitchedOn({
+    issuers: [issuer],
+    delegation: [rule],
+    audit: { sinks: [memorySink()] },
+    now,
+    clockToleranceSeconds,
+    ...more,
+  })
+  const { listener, close } = LISTENERS[adapter](all)
   const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, listener)
   server.keepAliveTimeout = 0 // the agent keeps its connections for as long as it likes
   await new Promise<void>((resolve, reject) => {
@@ -58,6 +60,7 @@ export async function startContextServer(options: ContextServerOptions): Promise
   const agent = new Agent({ keepAlive: true })
   const { port } = server.address() as AddressInfo
   return {
+    seal: sealFor(all),
     ask: (authorization, more = {}) =>
       new Promise((resolve, reject) => {
         const call = request(

@@ -255,7 +255,7 @@ describe('the outcome', () => {
     const world = createWorld({ delegation: [anyRule({ when })], audit: { sinks: [sink] } })
     const { HeldResponse, requestView } = await import('./support/harness.js')
     const response = new HeldResponse()
-    const passage = world.server.authenticate()({ key: {}, request: requestView(tokenOf(SUPPORT)), response })
+    const passage = world.server.authenticate()({ key: {}, request: requestView(world.seal(tokenOf(SUPPORT))), response })
     await asked.promise
     response.end(200, false)
     answer.resolve(true)

@@ -85,13 +85,14 @@ export function sealedByAgreement(
   { publicKey }: Pick<ApiKey, 'publicKey'>,
   make: PairMaker,
   headerOf: (epk: JsonObject) => JsonObject,
+  content: string = INNER,
 ): string {
   const ephemeral = make()
   const shared = diffieHellman({ privateKey: ephemeral.privateKey, publicKey })
   const header = headerOf(jwkOf(ephemeral.publicKey))
   const partyInfo = (value: unknown) => Buffer.from(typeof value === 'string' ? value : '', 'base64url')
   const cek = derived(shared, 'A256GCM', partyInfo(header['apu']), partyInfo(header['apv']))
-  return sealed({ header: JSON.stringify(header), cek })
+  return sealed({ header: JSON.stringify(header), cek, content })
 }
 
 /** RFC 7518 4.6.2, for a key of 256 bits. */

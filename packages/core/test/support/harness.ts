@@ -14,6 +14,7 @@ import { AuthError, createResourceServer, type ResourceServer, type ResponseView
 import { type OAuthOptions, oauth } from '@behalf/core/issuers'
 import { createSigningKey, type MemorySink, memorySink, type SigningKey, signCompact, type TokenFixture } from '@behalf/testing'
 
+import { type Seal, sealFor } from '../../../../test/support/encryption.js'
 import { withSwitchedOn } from '../../../../test/support/switched-on.js'
 
 /** The world's time, in seconds: tokens are issued then, and the server's clock says so. */
@@ -137,6 +138,8 @@ interface Visit {
 
 export interface World {
   readonly server: ResourceServer
+  /** A token as it is shown to this server. */
+  readonly seal: Seal
   readonly sink: MemorySink
   /** Milliseconds since the epoch; tests move it. */
   now: number
@@ -147,24 +150,26 @@ export interface World {
 /** A resource server with the world's issuer, a memory sink and a clock that stands still. */
 export function createWorld(options: Partial<ResourceServerOptions> = {}): World {
   const sink = memorySink()
+  const all = withSwitchedOn({
+    issuers: [oauthIssuer()],
+    audit: { sinks: [sink] },
+    now: () => world.now,
+    ...options,
+  })
+  const seal = sealFor(all)
   const world: World = {
     now: NOW_SECONDS * 1000,
     sink,
-    server: createResourceServer(
-      withSwitchedOn({
-        issuers: [oauthIssuer()],
-        audit: { sinks: [sink] },
-        now: () => world.now,
-        ...options,
-      }),
-    ),
+    seal,
+    server: createResourceServer(all),
     async call(token, request = {}, optional = false) {
       const compact = token === null || typeof token === 'string' ? token : tokenOf(token)
+      const shown = compact === null ? null : seal(compact)
       const key = {}
       const response = new HeldResponse()
       let passage: Visit['passage'] = null
       const error = await refusalOf(async () => {
-        passage = await world.server.authenticate({ optional })({ key, request: requestView(compact, request), response })
+        passage = await world.server.authenticate({ optional })({ key, request: requestView(shown, request), response })
       })
       return {
         key,

@@ -1,29 +1,22 @@
 import type { AuditResult } from './audit/event.js'
 import { createRecorder } from './audit/recorder.js'
 import type { Presentation } from './binding/bind.js'
-import { type RefusalCode, type Scheme, statusOf } from './challenge.js'
 import { booleanAt, membersOf, optional } from './config-shape.js'
-import { type AuthContext, admitted, type DelegatedContext, isDelegated } from './delegation/context.js'
-import { ApplicationError, AuthError, ConfigError, type RefusalDetails } from './errors.js'
+import { type AuthContext, type DelegatedContext, isDelegated } from './delegation/context.js'
+import { ApplicationError, AuthError, ConfigError } from './errors.js'
+import { createGuard } from './guard.js'
 import { createKeyControl, type KeyControl } from './key-control.js'
 import { createMarks } from './marks.js'
 import { metadataAnswer } from './metadata.js'
 import { type ResourceServerOptions, resolveOptions } from './options.js'
-import { admitsMethod } from './policy/decide.js'
-import { askHook } from './policy/hook.js'
-import {
-  type CompiledRequirement,
-  challengeDetails,
-  compileRequirement,
-  judgeDpop,
-  judgeRequirement,
-  type Requirement,
-} from './policy/requirement.js'
+import { compileRequirement, type Requirement } from './policy/requirement.js'
 import { isRefused, type ProvenToken, type RefusedToken } from './proven-token.js'
+import { createRefusals } from './refusals.js'
 import type { HttpAnswer, RequestView, ResponseView } from './request-view.js'
 import type { Revocation } from './revocation/revocation.js'
+import { createRulesStep } from './rules-step.js'
 import { createSecurityEventReceiver, type SecurityEventReceiver } from './security-events/receiver.js'
-import { delegatedChannel, refusalChannel, verificationChannel } from './telemetry.js'
+import { refusalChannel, verificationChannel } from './telemetry.js'
 import { andThen, attempt, type Eventual, orRejected } from './thenable.js'
 import { type Credentials, isBearerToken, readCredentials } from './token/credentials.js'
 import { VerifiedCache } from './token/verified-cache.js'
@@ -101,12 +94,16 @@ export interface ResourceServer {
  */
 export function createResourceServer(options: ResourceServerOptions): ResourceServer {
   const settings = resolveOptions(options)
-  const { limits, now, issuers, binder, offer, revocations } = settings
+  const { now, issuers, binder, revocations } = settings
   const cache =
     settings.cache === null ? null : new VerifiedCache<ProvenToken>(settings.cache.maxEntries, settings.cache.maxBytes)
   const verifier = createVerifier({ ...settings, cache })
   const recorder = createRecorder(settings.audit, now)
-  const log = createVisitLog(recorder, now)
+  const log = createVisitLog(recorder, settings.audit.unrecorded, now)
+  const refusals = createRefusals(settings)
+  const { errorOf, told } = refusals
+  const rules = createRulesStep(settings, log, refusals)
+  const guard = createGuard(settings, log, refusals, rules)
   const visits = createMarks<Visit>()
   const { ready, keys } = createKeyControl(settings, verifier)
   const receiver =
@@ -133,7 +130,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
       visit.proven = proven
       const exchange = { request: visit.view, response }
       const bound = () => bind(proven, { scheme, anew: proven !== recalled, exchange }, note)
-      const goOn = () => andThen(bound(), () => andThen(applyRules(visit, proven), () => record(visit, response)))
+      const goOn = () => andThen(bound(), () => andThen(rules.apply(visit, proven), () => record(visit, response)))
       return notEnded === null ? goOn() : andThen(notEnded(proven, note), goOn)
     })
   }
@@ -203,47 +200,14 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     })
   }
 
-  /** Direct calls need no rule. In `report` mode a refusal made by the rules becomes a note, and the call goes on. */
-  function applyRules(visit: Visit, { context, memo }: ProvenToken): Eventual<void> {
-    visit.context = context
-    if (!isDelegated(context)) return
-    return andThen(settings.decide(context, memo, visit.view, settings), (decision) => {
-      const { refusal, rule, context: narrowed, consent } = decision
-      const name = rule?.id ?? null
-      tellDelegated(context, name, refusal)
-      visit.consent = consent
-      visit.loginCounts = rule?.loginCounts ?? false
-      if (refusal === null) {
-        visit.context = narrowed
-        visit.rule = rule
-        visit.admission = { decision: 'allow', reason: null, rule: name }
-        return
-      }
-      if (settings.mode === 'enforce') {
-        const error = errorOf(refusal)
-        log.refused(visit, 'rules', error, { context, rule: name })
-        throw error
-      }
-      const { scopes, authorizationDetails } = context
-      visit.context = admitted(context, { rule: null, scopes, wouldRefuse: refusal, authorizationDetails })
-      visit.admission = { decision: 'would_refuse', reason: refusal, rule: name }
-    })
-  }
-
-  function tellDelegated({ kind }: DelegatedContext, rule: string | null, reason: RefusalCode | null): void {
-    if (!delegatedChannel.heard) return
-    const decision = reason === null ? 'allow' : settings.mode === 'enforce' ? 'refuse' : 'would_refuse'
-    delegatedChannel.publish({ kind, rule, decision, reason })
-  }
-
   /** The decision is accepted by the sinks before the handler runs; then the response's end brings the one outcome. */
   function record(visit: Visit, response: ResponseView): Eventual<Passage> {
     if (!log.wants(visit)) {
       visit.state = 'admitted'
       return 'go_on'
     }
-    return andThen(accepted(visit, 'rules'), (isAccepted) => {
-      if (!isAccepted) {
+    return andThen(log.admitted(visit, 'rules'), (goesOn) => {
+      if (!goesOn) {
         log.ended(visit, 'not_run', null) // a sink may have taken the decision, or take it yet
         const error = errorOf('audit_unavailable')
         if (refusalChannel.heard) refusalChannel.publish({ code: error.code, status: error.status, stage: 'rules' })
@@ -262,59 +226,6 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     })
   }
 
-  /** Whether a call may go on, as far as its record is concerned. */
-  function accepted(visit: Visit, stage: 'rules' | 'requirement'): Eventual<boolean> {
-    return andThen(log.admitted(visit, stage), (isAccepted) => isAccepted || settings.audit.unrecorded === 'allow')
-  }
-
-  /** Why a requirement refuses a visit, or `null`. In `report` mode what a rule's limits refuse is recorded, and relaxed. */
-  function judge(visit: Visit, context: AuthContext, requirement: CompiledRequirement): Eventual<RefusalCode | null> {
-    const refusal =
-      judgeDpop(requirement, isBoundToKey(visit)) ?? judgeMethod(visit) ?? judgeRequirement(requirement, context, visit, settings)
-    if (refusal === null) return askCheck(visit, context, requirement)
-    if (settings.mode !== 'report' || !MADE_BY_RULES.has(refusal) || !isDelegated(context)) return refusal
-    return andThen(relax(visit, context, refusal), (relaxed) =>
-      relaxed === null
-        ? 'audit_unavailable'
-        : (judgeRequirement(requirement, relaxed, visit, settings) ?? askCheck(visit, relaxed, requirement)),
-    )
-  }
-
-  function askCheck({ view }: Visit, context: AuthContext, { check }: CompiledRequirement): Eventual<RefusalCode | null> {
-    if (check === null) return null
-    return andThen(askHook(check, context, view, limits.hookMilliseconds), (answer) =>
-      answer === 'yes' ? null : answer === 'no' ? 'requirement_failed' : 'rule_unavailable',
-    )
-  }
-
-  /** A method-override middleware may have run since the rule was asked. */
-  function judgeMethod({ rule, view }: Visit): RefusalCode | null {
-    return rule === null || admitsMethod(rule, view) ? null : 'method_not_delegated'
-  }
-
-  /**
-   * Makes the call one that no rule admits as it is, for its handler, its guards and its outcome: once that is recorded.
-   * @returns the relaxed context; `null` where the sinks did not accept that, and everything stays as it was
-   */
-  function relax(visit: Visit, context: DelegatedContext, reason: RefusalCode): Eventual<DelegatedContext | null> {
-    const { scopes, authorizationDetails } = visit.proven?.context ?? context
-    const relaxed = admitted(context, { rule: null, scopes, wouldRefuse: reason, authorizationDetails })
-    const admission = { decision: 'would_refuse', reason, rule: visit.admission.rule } as const
-    const after: Visit = { ...visit, requestId: visit.requestId, context: relaxed, rule: null, admission }
-    return andThen(accepted(after, 'requirement'), (isAccepted) => {
-      if (!isAccepted) return null
-      visit.context = relaxed
-      visit.rule = null
-      visit.admission = admission
-      tellDelegated(context, admission.rule, reason)
-      return relaxed
-    })
-  }
-
-  function errorOf(code: RefusalCode, details: RefusalDetails = {}): AuthError {
-    return new AuthError(code, { ...details, ...(statusOf(code) === 503 && { retryAfterSeconds: limits.retryAfterSeconds }) })
-  }
-
   /** Nothing is done twice; but a place that takes nobody anonymous must not rely on one that does. */
   function passAgain(visit: Visit, anonymousToo: boolean): Eventual<Passage> {
     if (visit.passage === null)
@@ -331,24 +242,6 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     visit.state = 'refused'
     visit.failure = failure
     return failure
-  }
-
-  /** A refusal with all that this server's challenges tell. */
-  function told(scheme: Scheme, error: Error): Error {
-    if (offer === null || !(error instanceof AuthError)) return error
-    const nonce = error.code === 'proof_nonce_required' ? (settings.dpop?.nonces?.current(now() / 1000) ?? null) : null
-    return error.toldBy(offer, scheme, nonce)
-  }
-
-  function require(visit: Visit, requirement: CompiledRequirement): Eventual<void> {
-    const { context } = visit
-    return andThen(context === null ? 'credentials_missing' : judge(visit, context, requirement), (refusal) => {
-      if (refusal === null) return
-      const error = errorOf(refusal, challengeDetails(refusal, requirement, visit.context))
-      visit.guardStatus = error.status
-      log.refused(visit, 'requirement', error, { context: visit.context, rule: visit.admission.rule })
-      throw told(visit.scheme, error)
-    })
   }
 
   function visitOf(key: object): Visit {
@@ -387,7 +280,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
     guard(...given) {
       // `guard()` is open to every verified call; a requirement that turns out to be undefined must not be.
       const compiled = compileRequirement(given.length === 0 ? {} : given[0], settings.knownIssuers)
-      return (key) => orRejected(() => require(visitOf(key), compiled))
+      return (key) => orRejected(() => guard(visitOf(key), compiled))
     },
 
     contextOf: (key) => visitOf(key).context,
@@ -443,12 +336,6 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
   }
 }
 
-/** Whether the token is bound to a key: past `bind`, its sender has proved to hold it. */
-function isBoundToKey({ proven }: Visit): boolean {
-  const confirmation = proven?.confirmation ?? null
-  return confirmation !== null && confirmation !== 'unsupported' && confirmation.jkt !== null
-}
-
 /** Takes note of a refusal; `verify()` for applications has nobody to tell. */
 type Note = (stage: RefusalStage, error: AuthError, details?: RefusalRecord) => void
 
@@ -457,9 +344,6 @@ function refuse(note: Note, stage: RefusalStage, error: AuthError, details?: Ref
   note(stage, error, details)
   return error
 }
-
-/** What a guard refuses because of the rule that admitted the call, not because of its own requirement. */
-const MADE_BY_RULES: ReadonlySet<RefusalCode> = new Set(['scope_not_delegated', 'method_not_delegated'])
 
 /** What became of a call, judged on its response alone: an application may have caught a guard's refusal and gone on. */
 function resultOf({ guardStatus }: Visit, finished: boolean, status: number): AuditResult {

@@ -11,7 +11,7 @@ import {
   unknownCaller,
   uuidV7,
 } from './audit/event.js'
-import type { Recorder } from './audit/recorder.js'
+import type { AuditSettings, Recorder } from './audit/recorder.js'
 import type { RefusalCode, Scheme } from './challenge.js'
 import { requestPrefixOf } from './delegation/claim-mapping.js'
 import type { AuthContext, Consent } from './delegation/context.js'
@@ -21,7 +21,7 @@ import type { CompiledRule } from './policy/rule.js'
 import { type Evidence, NO_EVIDENCE, type ProvenToken } from './proven-token.js'
 import type { RequestView } from './request-view.js'
 import { refusalChannel } from './telemetry.js'
-import type { Eventual } from './thenable.js'
+import { andThen, type Eventual } from './thenable.js'
 
 /** Whether the next handler may run: not where the client was gone before it. */
 export type Passage = 'go_on' | 'client_gone'
@@ -98,7 +98,7 @@ export type RefusalStage = Exclude<AuditStage, 'response'>
 export interface VisitLog {
   /** Whether a call that goes on is recorded. */
   wants(visit: Visit): boolean
-  /** `access.decision` about a call that goes on, at a stage; `true` when every sink has accepted it. */
+  /** `access.decision` about a call that goes on, at a stage; `true` when every sink has accepted it, or it goes on unrecorded. */
   admitted(visit: Visit, stage: 'rules' | 'requirement'): Eventual<boolean>
   /** `access.decision` about a refusal, where it is wanted. Nothing waits for it. */
   refused(visit: Visit, stage: RefusalStage, error: AuthError, details?: RefusalRecord): void
@@ -113,7 +113,7 @@ export interface RefusalRecord {
   readonly rule?: string | null
 }
 
-export function createVisitLog(recorder: Recorder, now: () => number): VisitLog {
+export function createVisitLog(recorder: Recorder, unrecorded: AuditSettings['unrecorded'], now: () => number): VisitLog {
   function callerOf(context: AuthContext, { issuer, memo }: ProvenToken, refused: boolean): AuditCaller {
     // Contexts of one token differ in nothing that is told of the caller but the scopes that were left.
     if (!refused && memo.caller?.context.scopes === context.scopes) return memo.caller.told
@@ -141,9 +141,8 @@ export function createVisitLog(recorder: Recorder, now: () => number): VisitLog 
 
     admitted(visit, stage) {
       const { decision, reason, rule } = visit.admission
-      return recorder.accept(
-        eventOf(visit, visit.context, NO_EVIDENCE, { type: 'access.decision', stage, decision, reason, rule }),
-      )
+      const event = eventOf(visit, visit.context, NO_EVIDENCE, { type: 'access.decision', stage, decision, reason, rule })
+      return andThen(recorder.accept(event), (isAccepted) => isAccepted || unrecorded === 'allow')
     },
 
     refused(visit, stage, { code: reason, status }, { context = null, evidence = NO_EVIDENCE, rule = null } = {}) {

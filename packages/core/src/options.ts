@@ -8,7 +8,7 @@ import type { ReplayMemory } from './binding/replay-memory.js'
 import { BEARER_ONLY, type ChallengeOffer } from './challenge.js'
 import { booleanAt, functionAt, integerAt, type Members, membersOf, optional, stringAt, wordAt } from './config-shape.js'
 import { ConfigError } from './errors.js'
-import type { IssuerOptions } from './issuers/issuer.js'
+import type { IssuerOptions } from './issuers/issuer-options.js'
 import type { IssuerLookup, IssuerRegistry } from './issuers/registry.js'
 import { type Fetch, isFetchable } from './keys/fetch-json.js'
 import {

@@ -1,6 +1,7 @@
 import type { RefusalCode } from '../challenge.js'
 import { AuthError, ConfigError } from '../errors.js'
-import { type Issuer, type IssuerOptions, resolveIssuer } from '../issuers/issuer.js'
+import { type Issuer, resolveIssuer } from '../issuers/issuer.js'
+import type { IssuerOptions } from '../issuers/issuer-options.js'
 import { ListedIssuers } from '../issuers/registry.js'
 import type { KeySet } from '../keys/key-set.js'
 import { DEFAULT_LIMITS } from '../limits.js'

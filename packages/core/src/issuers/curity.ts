@@ -1,5 +1,5 @@
 import { booleanAt, optional } from '../config-shape.js'
-import type { IssuerOptions } from './issuer.js'
+import type { IssuerOptions } from './issuer-options.js'
 import { joinPreset, type PresetOptions, presetMembers } from './preset.js'
 
 /** Options of {@link curity}. */

@@ -1,6 +1,6 @@
 import { membersOf } from '../config-shape.js'
 import { ConfigError } from '../errors.js'
-import { ISSUER_MEMBERS, type IssuerOptions } from './issuer.js'
+import { ISSUER_MEMBERS, type IssuerOptions } from './issuer-options.js'
 
 /** Options of {@link custom}: nothing that decides who is calling has a default. */
 export type CustomOptions = IssuerOptions &

@@ -1,6 +1,6 @@
 import { membersOf } from '../config-shape.js'
 import type { ActorOptions } from './actor-options.js'
-import type { IssuerOptions } from './issuer.js'
+import type { IssuerOptions } from './issuer-options.js'
 import { joinPreset, type PresetOptions, presetMembers } from './preset.js'
 
 /** Options of {@link oauth}. */

@@ -1,5 +1,5 @@
 import { type Members, membersOf } from '../config-shape.js'
-import { ISSUER_MEMBERS, type IssuerOptions } from './issuer.js'
+import { ISSUER_MEMBERS, type IssuerOptions } from './issuer-options.js'
 
 /** What every preset lets an application say itself. A preset's own `requiredClaims`, `presentClaims` and `claims` stay where no other value is given. */
 export type PresetOptions = Omit<IssuerOptions, 'issuer' | 'audience' | 'actor'>

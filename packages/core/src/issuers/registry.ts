@@ -3,7 +3,8 @@ import { LRUCache } from 'lru-cache'
 import { AuthError, ConfigError } from '../errors.js'
 import type { KeySetState } from '../keys/key-set.js'
 import { type Eventual, inTime } from '../thenable.js'
-import { type Issuer, type IssuerEnvironment, type IssuerOptions, resolveIssuer } from './issuer.js'
+import { type Issuer, type IssuerEnvironment, resolveIssuer } from './issuer.js'
+import type { IssuerOptions } from './issuer-options.js'
 
 /** Finds issuers by `iss`; one at a time is the issuer of a name. */
 export interface IssuerRegistry {

@@ -1,6 +1,6 @@
 /** The whole way of a delegated call, to its end: consent withdrawn, and what was signed in for taken back. */
 import { createHash, createPublicKey, generateKeyPairSync, type JsonWebKey, verify } from 'node:crypto'
-import { type MemorySink, memorySink } from '@behalf/testing'
+import type { MemorySink } from '@behalf/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { SECURITY_EVENTS } from '../examples/token-exchange/src/api-options.js'
 import { type Cookies, visit } from '../examples/token-exchange/src/browser.js'
@@ -11,41 +11,19 @@ import type { OAuthClient, Tokens } from '../examples/token-exchange/src/oauth-c
 import { claimsOf } from '../examples/token-exchange/src/printing.js'
 import { ACTOR_SCOPE, agentResource } from '../examples/token-exchange/src/resources.js'
 import { createTransmitter } from '../examples/token-exchange/src/security-events.js'
-import { startWorld, type World } from '../examples/token-exchange/src/world.js'
 import { createTransmitter as createForger, SESSION_REVOKED, SET_CONTENT_TYPE } from './support/security-event-transmitter.js'
 import { type Cast, castOf, recorded, refusalOf, signInOf, toldBy } from './support/token-exchange.js'
+import { BINDINGS, FRAMEWORKS, startTestWorld } from './support/token-exchange-world.js'
 
-const BINDINGS = ['dpop', 'mtls'] as const
-const FRAMEWORKS = ['express', 'koa'] as const
 const ADMITTED = [200, null, null, null]
 
-const warnings: Error[] = []
-const note = (warning: Error) => void warnings.push(warning)
-
-let world: World
-let sinks: Record<(typeof FRAMEWORKS)[number], MemorySink>
-let issuer: string
+const { world, sinks, issuer, begin, end } = await startTestWorld()
 /** Ada's, in each test a new one. */
 let consent: Consent
-
-beforeAll(async () => {
-  process.on('warning', note)
-  sinks = { express: memorySink(), koa: memorySink() }
-  world = await startWorld((framework) => sinks[framework])
-  issuer = world.authorizationServer.issuer
-})
-
 beforeEach(() => {
-  for (const sink of Object.values(sinks)) sink.clear()
-  consent = world.consents.give('ada', helpWanted())
+  consent = begin()
 })
-
-afterAll(async () => {
-  await world.close()
-  await new Promise(setImmediate) // warnings are told in a later turn
-  process.removeListener('warning', note)
-  expect(warnings).toEqual([])
-})
+afterAll(async () => expect(await end()).toEqual([]))
 
 /** A request that somebody will make: to read the orders of an API. */
 type Call = readonly [client: OAuthClient, tokens: Tokens, api: string]

@@ -3,11 +3,11 @@ import { createHash, generateKeyPairSync, sign, X509Certificate } from 'node:cry
 import { Agent, request } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import type { AuditEvent } from '@behalf/core'
-import { createDpopClient, type MemorySink, memorySink } from '@behalf/testing'
+import { createDpopClient, type MemorySink } from '@behalf/testing'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { visit } from '../examples/token-exchange/src/browser.js'
 import { CALLBACK, TOKEN_EXCHANGE } from '../examples/token-exchange/src/clients.js'
-import { type Consent, helpWanted } from '../examples/token-exchange/src/consents.js'
+import type { Consent } from '../examples/token-exchange/src/consents.js'
 import { httpsFetch } from '../examples/token-exchange/src/https-fetch.js'
 import { connect, issuerOf, type OAuthClient, type Tokens } from '../examples/token-exchange/src/oauth-client.js'
 import { readOwnToken } from '../examples/token-exchange/src/presented-token.js'
@@ -15,8 +15,8 @@ import { claimsOf } from '../examples/token-exchange/src/printing.js'
 import { ACTOR_SCOPE, agentResource } from '../examples/token-exchange/src/resources.js'
 import { ACCESS_TOKEN_TYPE } from '../examples/token-exchange/src/token-exchange.js'
 import { TokenLedger } from '../examples/token-exchange/src/token-ledger.js'
-import { type Framework, startWorld, type World } from '../examples/token-exchange/src/world.js'
 import { type Cast, castOf, exchangeParameters, recorded, refusalOf, signInOf, toldBy } from './support/token-exchange.js'
+import { BINDINGS, FRAMEWORKS, startTestWorld } from './support/token-exchange-world.js'
 
 /** What libraries print, from before any of them is loaded. */
 const printed = vi.hoisted(() => {
@@ -24,39 +24,15 @@ const printed = vi.hoisted(() => {
   for (const name of ['log', 'info', 'warn', 'error'] as const) console[name] = (...line: unknown[]) => void lines.push(line)
   return lines
 })
-const warnings: Error[] = []
-const note = (warning: Error) => void warnings.push(warning)
-
-const BINDINGS = ['dpop', 'mtls'] as const
-const FRAMEWORKS = ['express', 'koa'] as const
 const ALL_SCOPES = ['orders:read', 'orders:refund', 'orders:write']
 
-let world: World
-let sinks: Record<Framework, MemorySink>
-let issuer: string
+const { world, sinks, issuer, begin, end } = await startTestWorld()
 /** Ada's, in each test a new one. */
 let consent: Consent
-
-beforeAll(async () => {
-  process.on('warning', note)
-  sinks = { express: memorySink(), koa: memorySink() }
-  world = await startWorld((framework) => sinks[framework])
-  issuer = world.authorizationServer.issuer
-})
-
 beforeEach(() => {
-  for (const sink of Object.values(sinks)) sink.clear()
-  consent = world.consents.give('ada', helpWanted())
+  consent = begin()
 })
-
-afterAll(async () => {
-  await world.close()
-  for (const origin of [issuer, ...Object.values(world.apis)])
-    await expect(httpsFetch(world)(origin)).rejects.toThrow('ECONNREFUSED')
-  await new Promise(setImmediate) // warnings are told in a later turn
-  process.removeListener('warning', note)
-  expect({ warnings, printed }).toEqual({ warnings: [], printed: [] })
-})
+afterAll(async () => expect({ warnings: await end(), printed }).toEqual({ warnings: [], printed: [] }))
 
 /** A party of the audit trail, as this issuer's tokens name it. */
 function party(id: string, profile: string, type: 'client' | null = null) {

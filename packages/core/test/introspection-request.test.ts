@@ -2,11 +2,10 @@
 import { createPublicKey, type JsonWebKey } from 'node:crypto'
 import type { Algorithm, JsonObject } from '@behalf/core'
 import { createSigningKey, TEST_ALGORITHMS } from '@behalf/testing'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { SERVER_CERTIFICATE } from '../../../test/support/certificates.js'
 import {
   createIntrospectionServer,
-  type IntrospectionServer,
   JSON_TYPE,
   type Question,
   SIGNED_TYPE,
@@ -15,30 +14,20 @@ import {
 } from '../../../test/support/introspection-server.js'
 import { verifySignature } from '../src/token/signature.js'
 import {
+  ACTIVE,
   asking,
   CLIENT_ID,
   clock,
+  endpointForTests,
   environmentOf,
   expectTrouble,
-  GOOD,
   ISSUER,
-  quiet,
   SECRET,
   START,
   START_SECONDS,
 } from './support/introspection-api.js'
 
-let server: IntrospectionServer
-beforeAll(async () => {
-  server = await createIntrospectionServer()
-})
-beforeEach(() => {
-  clock.time = START
-  server.reset()
-  server.reply = says({ active: true, ...GOOD })
-})
-afterEach(() => quiet(server))
-afterAll(() => server.close())
+const server = await endpointForTests(says(ACTIVE))
 
 function onlyQuestion(): Question {
   expect(server.questions).toHaveLength(1)
@@ -172,7 +161,7 @@ describe('where it goes', () => {
   test.each([301, 302, 303, 307, 308])('[Design-introspection-bounds] a redirect is not followed: %d', async (status) => {
     server.reply = (_request, response, { path }) => {
       if (path === '/introspect') response.writeHead(status, { location: '/elsewhere' }).end()
-      else says({ active: true, ...GOOD })(_request, response, onlyQuestion())
+      else says(ACTIVE)(_request, response, onlyQuestion())
     }
     await expectTrouble(asking(server), 'a-token', 'the endpoint did not answer with status 200')
     expect(server.questions.map(({ path }) => path)).toEqual(['/introspect'])
@@ -181,7 +170,7 @@ describe('where it goes', () => {
   test('[Design-introspection-bounds] an answer that came by a redirect all the same is not believed', async () => {
     server.reply = (request, response, question) => {
       if (question.path === '/introspect') response.writeHead(302, { location: '/elsewhere' }).end()
-      else says({ active: true, ...GOOD })(request, response, question)
+      else says(ACTIVE)(request, response, question)
     }
     const followed = asking(server, {}, { fetch: (url, init) => fetch(url, { ...init, redirect: 'follow' }) })
     await expectTrouble(followed, 'a-token', 'the answer came by a redirect')
@@ -190,7 +179,7 @@ describe('where it goes', () => {
   test('[RFC7662-4-tls] a server whose certificate nobody vouches for is told nothing', async () => {
     const secured = await createIntrospectionServer(SERVER_CERTIFICATE)
     try {
-      secured.reply = says({ active: true, ...GOOD })
+      secured.reply = says(ACTIVE)
       await expectTrouble(asking(secured), 'a-token', 'the server could not be reached')
       expect(secured.questions).toEqual([])
     } finally {
@@ -203,7 +192,7 @@ describe('the answer', () => {
   test.each(['application/json', 'application/json; charset=utf-8', 'Application/JSON ;x=y'])(
     '[RFC7662-2.2-json] is read where it is %s',
     async (type) => {
-      server.reply = says({ active: true, ...GOOD }, type)
+      server.reply = says(ACTIVE, type)
       expect(await asking(server).outcome('a-token')).toBe('ok')
     },
   )
@@ -211,7 +200,7 @@ describe('the answer', () => {
   test.each([null, '', 'text/html', 'text/plain', 'application/jwt', SIGNED_TYPE, 'application/json+x', 'application/jsonp'])(
     '[RFC7662-2.2-json] is not read where its media type is %j',
     async (type) => {
-      server.reply = says({ active: true, ...GOOD }, type)
+      server.reply = says(ACTIVE, type)
       await expectTrouble(asking(server), 'a-token', 'the answer is of another media type')
     },
   )
@@ -233,7 +222,7 @@ describe('the answer', () => {
 
   test('[Design-introspection-bounds] is not read beyond its bound, whatever it says of its length', async () => {
     const limits = { fetchBytes: 1000 }
-    const body = JSON.stringify({ active: true, ...GOOD, padding: 'x'.repeat(1000) })
+    const body = JSON.stringify({ ...ACTIVE, padding: 'x'.repeat(1000) })
     server.reply = sends(body)
     await expectTrouble(asking(server, {}, { limits }), 'a-token', 'the answer is too large')
     server.reply = (_request, response) => {

@@ -1,10 +1,8 @@
 /** Answers that the issuer signs (RFC 9701), and everything that is not one. */
 import { AuthError, type JsonObject, type JsonValue } from '@behalf/core'
 import { createSigningKey } from '@behalf/testing'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
-  createIntrospectionServer,
-  type IntrospectionServer,
   JSON_TYPE,
   type Reply,
   SIGNED_TYPE,
@@ -16,37 +14,26 @@ import {
 import { StaticKeySet } from '../src/keys/static-key-set.js'
 import { DEFAULT_LIMITS } from '../src/limits.js'
 import {
+  ACTIVE,
   type Asking,
   asking,
   CLIENT_ID,
   clock,
+  endpointForTests,
   expectTrouble,
   GOOD,
   ISSUER,
   KEY,
-  quiet,
   START,
   START_SECONDS,
 } from './support/introspection-api.js'
 import { settle } from './support/key-apis.js'
 
-let server: IntrospectionServer
-beforeAll(async () => {
-  server = await createIntrospectionServer()
-})
-beforeEach(() => {
-  clock.time = START
-  server.reset()
-  server.reply = signed()
-})
-afterEach(() => quiet(server))
-afterAll(() => server.close())
-
-const GOOD_ANSWER = { active: true, ...GOOD }
+const server = await endpointForTests(signed())
 
 function textOf(more: Partial<SignedAnswer> = {}): string {
   const nowSeconds = Math.floor(clock.time / 1000)
-  return signedAnswer({ key: KEY, issuer: ISSUER, audience: CLIENT_ID, nowSeconds, answer: GOOD_ANSWER, ...more })
+  return signedAnswer({ key: KEY, issuer: ISSUER, audience: CLIENT_ID, nowSeconds, answer: ACTIVE, ...more })
 }
 
 /** Signs when it is asked. */
@@ -96,7 +83,7 @@ describe('a signed answer', () => {
     await expectTrouble(asked(), 'a-token', 'the signature of the answer does not hold')
     const [header, , signature] = textOf().split('.')
     const claims = JSON.parse(Buffer.from(textOf().split('.')[1] ?? '', 'base64url').toString()) as JsonObject
-    const forged = Buffer.from(JSON.stringify({ ...claims, token_introspection: { ...GOOD_ANSWER, sub: 'admin' } }))
+    const forged = Buffer.from(JSON.stringify({ ...claims, token_introspection: { ...ACTIVE, sub: 'admin' } }))
     server.reply = sends(`${header}.${forged.toString('base64url')}.${signature}`, SIGNED_TYPE)
     await expectTrouble(asked(), 'a-token', 'the signature of the answer does not hold')
   })
@@ -123,7 +110,7 @@ describe('a signed answer', () => {
     },
   )
 
-  test.each(['', 'a', 'a.b', 'e30.e30.', 'e30.e30.AA.AA.AA', JSON.stringify(GOOD_ANSWER)])(
+  test.each(['', 'a', 'a.b', 'e30.e30.', 'e30.e30.AA.AA.AA', JSON.stringify(ACTIVE)])(
     '[RFC9701-5-signature] that is no JWS is none: %j',
     async (text) => {
       server.reply = sends(text, SIGNED_TYPE)
@@ -214,10 +201,10 @@ describe('a signed answer', () => {
     expect(await asked().claims('a-token')).toEqual(GOOD)
   })
 
-  test.each<JsonValue | undefined>([undefined, null, 'text', true, [], [GOOD_ANSWER]])(
+  test.each<JsonValue | undefined>([undefined, null, 'text', true, [], [ACTIVE]])(
     '[RFC9701-5-introspection] without an introspection is none: %j',
     async (answer) => {
-      server.reply = signed({ claims: { ...GOOD_ANSWER, aud: CLIENT_ID, token_introspection: answer } })
+      server.reply = signed({ claims: { ...ACTIVE, aud: CLIENT_ID, token_introspection: answer } })
       await expectTrouble(asked(), 'a-token', 'the answer holds no introspection')
     },
   )
@@ -225,26 +212,26 @@ describe('a signed answer', () => {
   test('[RFC9701-5-introspection] is judged by what it holds, as any other', async () => {
     server.reply = signed({ answer: { active: false } })
     expect(await asked().outcome('a-token')).toBe('token_inactive')
-    server.reply = signed({ answer: { ...GOOD_ANSWER, token_use: 'refresh_token' } })
+    server.reply = signed({ answer: { ...ACTIVE, token_use: 'refresh_token' } })
     expect(await asked().outcome('a-token')).toBe('token_type_refused')
-    server.reply = signed({ answer: { ...GOOD_ANSWER, active: 'true' } })
+    server.reply = signed({ answer: { ...ACTIVE, active: 'true' } })
     expect(await asked().outcome('a-token')).toBe('token_inactive')
     server.reply = signed({ answer: GOOD })
     await expectTrouble(asked(), 'a-token', 'the answer does not say whether the token is active')
-    server.reply = signed({ answer: { ...GOOD_ANSWER, iss: 'https://other.example.test' } })
+    server.reply = signed({ answer: { ...ACTIVE, iss: 'https://other.example.test' } })
     await expectTrouble(asked(), 'a-token', 'the answer names another issuer')
   })
 })
 
 describe('where signed answers are asked for', () => {
   test.each<[string, Reply]>([
-    ['active', says(GOOD_ANSWER)],
+    ['active', says(ACTIVE)],
     ['inactive', says({ active: false })],
-    ['active, under the other media type', says(GOOD_ANSWER, SIGNED_TYPE)],
+    ['active, under the other media type', says(ACTIVE, SIGNED_TYPE)],
     ['inactive, under the other media type', says({ active: false }, SIGNED_TYPE)],
     [
       'of the form of a signed one',
-      says({ iss: ISSUER, aud: CLIENT_ID, iat: START_SECONDS, token_introspection: GOOD_ANSWER }, SIGNED_TYPE),
+      says({ iss: ISSUER, aud: CLIENT_ID, iat: START_SECONDS, token_introspection: ACTIVE }, SIGNED_TYPE),
     ],
   ])('[RFC9701-5-unsigned] an unsigned answer is never believed: %s', async (_what, reply) => {
     server.reply = reply
@@ -310,7 +297,7 @@ describe("the issuer's keys", () => {
   test('[Design-introspection-keys] are not asked for where answers are not signed', async () => {
     const keys = keysOf(KEY)
     keys.evict()
-    server.reply = says(GOOD_ANSWER)
+    server.reply = says(ACTIVE)
     expect(await asking(server, {}, { keys }).outcome('a-token')).toBe('ok')
   })
 

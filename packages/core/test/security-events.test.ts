@@ -149,8 +149,7 @@ describe('session-revoked', () => {
     ['a user whose issuer differs in a slash', issSub(`${TRANSMITTER}/`, 'user-1')],
     ['a user whose issuer differs in case', issSub(TRANSMITTER.toUpperCase(), 'user-1')],
   ])('[RFC8935-2-expected] %s of another issuer is not this transmitter’s to end', async (_what, subject) => {
-    const { status, body } = await held.push(held.transmitter.sessionRevoked(subject))
-    expect([status, (JSON.parse(body) as { err: string }).err]).toEqual([400, 'access_denied'])
+    expect(await held.outcome(held.transmitter.sessionRevoked(subject))).toBe('400 access_denied')
     expect(held.revoked).toEqual([])
     expect(held.told).toEqual([{ transmitter: TRANSMITTER, event: 'session-revoked', reason: 'subject_not_expected' }])
   })

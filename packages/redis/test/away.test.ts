@@ -1,16 +1,13 @@
 /** A Redis that is not there, or that cannot be relied upon: every use is refused, nothing ends the process, and it is found again. */
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { describeWith } from '../../../test/support/needs-program.js'
 import { freePort } from '../../../test/support/server-process.js'
 import { Clock, newMemory, newServer, outcome, POLL, serverAndMemory, untilConnected } from './support/replays.js'
-
-const NOWHERE = /^(unreachable|unanswered)$/
+import { runProgram } from './support/run-program.js'
+import { heardWarnings, NOWHERE, newReplica, timesAsked } from './support/troubled-redis.js'
 
 describeWith('redis-server', 'a Redis that goes away', () => {
   test('killed: refused at once, and found again', async () => {
@@ -137,7 +134,7 @@ describeWith('redis-server', 'a Redis that goes away', () => {
       ready = true
     })
     expect(memory.ready()).toBe(memory.ready())
-    const asked = async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await server.cli('info', 'commandstats'))?.[1])
+    const asked = () => timesAsked(server, 'evalsha')
     const before = await asked()
     await expect.poll(asked, POLL).toBeGreaterThan(before + 5)
     expect(ready).toBe(false)
@@ -159,16 +156,13 @@ describeWith('redis-server', 'a Redis that goes away', () => {
 
 describeWith('redis-server', 'a Redis that cannot be relied upon', () => {
   test('that may evict keys: every use is refused, and that is said once, until it is mended', async () => {
-    const warnings: (Error & { code?: string })[] = []
-    const note = (warning: Error) => void warnings.push(warning)
-    process.on('warning', note)
-    onTestFinished(() => void process.off('warning', note))
+    const warnings = heardWarnings()
     const server = await newServer({ settings: { 'maxmemory-policy': 'allkeys-lru' } })
     const clock = new Clock()
     const memory = newMemory({ url: server.url, now: clock.now })
     await expect(memory.ready()).rejects.toMatchObject({ code: 'eviction' })
     expect(await outcome(memory, clock.use())).toBe('eviction')
-    const asked = async () => Number(/cmdstat_info:calls=(\d+)/.exec(await server.cli('info', 'commandstats'))?.[1])
+    const asked = () => timesAsked(server, 'info')
     const before = await asked()
     await expect.poll(asked, POLL).toBeGreaterThan(before + 10) // several connections
     expect(warnings.map(({ code }) => code)).toEqual(['BEHALF_REPLAY_EVICTION'])
@@ -190,9 +184,7 @@ describeWith('redis-server', 'a Redis that cannot be relied upon', () => {
   })
 
   test.each(['yes', 'no'])('that is a replica (read only: %s)', async (readOnly) => {
-    const primary = await newServer()
-    const settings = { replicaof: `127.0.0.1 ${primary.port}`, 'replica-read-only': readOnly }
-    const server = await newServer({ settings })
+    const server = await newReplica(readOnly)
     const clock = new Clock()
     const memory = newMemory({ url: server.url, now: clock.now })
     await expect(memory.ready()).rejects.toMatchObject({ code: 'replica' })
@@ -300,13 +292,6 @@ describeWith('redis-server', 'whoever answers is no Redis', () => {
   })
 })
 
-/** Runs a program with the built package: `npm test` builds it first. */
-async function run(program: string): Promise<string> {
-  const cwd = fileURLToPath(new URL('..', import.meta.url))
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { cwd })
-  return stdout
-}
-
 describeWith('redis-server', 'a process', () => {
   test('does not live for a memory that nobody has closed', async () => {
     const server = await newServer()
@@ -316,8 +301,8 @@ describeWith('redis-server', 'a process', () => {
       await memory.ready().catch(({ code }) => process.stdout.write(code))
       process.stdout.write('over')
     `
-    expect(await run(program(`redis://127.0.0.1:${await freePort()}`))).toBe('unreachableover')
+    expect(await runProgram(program(`redis://127.0.0.1:${await freePort()}`))).toBe('unreachableover')
     await server.cli('set', '{behalf}', 'x')
-    expect(await run(program(server.url).replace('() => 0', 'Date.now'))).toBe('over')
+    expect(await runProgram(program(server.url).replace('() => 0', 'Date.now'))).toBe('over')
   })
 })

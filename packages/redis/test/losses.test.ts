@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { describeWith } from '../../../test/support/needs-program.js'
 import type { RedisServerUnderTest } from '../../../test/support/redis-server.js'
 import { begin, Clock, newMemory, newServer, outcome, POLL, serverAndMemory, untilConnected } from './support/replays.js'
+import { follow, pair } from './support/troubled-redis.js'
 
 /** Twice the tolerance, and a second, since proofs tell their time in whole seconds. */
 const UNTIL_JUDGED_SECONDS = 11
@@ -131,15 +132,3 @@ describeWith('redis-server', 'a Redis that loses what it was told', () => {
     expect(await memory.use({ ...late, now: late.acceptableUntil + 5 })).toBe(true) // too late to be judged, but not too late to be noted
   })
 })
-
-async function pair(): Promise<{ primary: RedisServerUnderTest; replica: RedisServerUnderTest }> {
-  const [primary, replica] = await Promise.all([newServer(), newServer()])
-  await follow(replica, primary)
-  return { primary, replica }
-}
-
-/** Makes a server a replica of another one, and waits until it has all of its data. */
-async function follow(replica: RedisServerUnderTest, primary: RedisServerUnderTest): Promise<void> {
-  await replica.cli('replicaof', '127.0.0.1', String(primary.port))
-  await expect.poll(() => replica.cli('info', 'replication'), POLL).toContain('master_link_status:up')
-}

@@ -1,9 +1,6 @@
 /** A Redis that is not there, or that cannot be relied upon: no replica says that it knows everything, until it does again. */
-import { execFile } from 'node:child_process'
 import { setImmediate as turn } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { describeWith } from '../../../test/support/needs-program.js'
 import { freePort } from '../../../test/support/server-process.js'
 import { Clock, newServer, POLL } from './support/replays.js'
@@ -18,8 +15,8 @@ import {
   serverAndSets,
   untilWhole,
 } from './support/revocations.js'
-
-const NOWHERE = /^(unreachable|unanswered)$/
+import { runProgram } from './support/run-program.js'
+import { heardWarnings, NOWHERE, newReplica, timesAsked } from './support/troubled-redis.js'
 
 describeWith('redis-server', 'a Redis that goes away', () => {
   test('[Design-revocation-shared-away] killed: stands still, takes nothing, forgets nothing, and is found again', async () => {
@@ -79,7 +76,7 @@ describeWith('redis-server', 'a Redis that goes away', () => {
   test('[Design-revocation-shared-reread] without its subscription it is not whole, and afterwards not before it has read', async () => {
     const { server, sets, clock } = await serverAndSets(2)
     const [set = newSet({ url: '' }), other = set] = sets
-    const scans = async () => Number(/cmdstat_hscan:calls=(\d+)/.exec(await server.cli('info', 'commandstats'))?.[1])
+    const scans = () => timesAsked(server, 'hscan')
     const before = await scans()
     // Whoever may not subscribe hears nothing; whatever else it asks is answered.
     await server.cli('acl', 'setuser', 'default', '-subscribe')
@@ -137,10 +134,7 @@ describeWith('redis-server', 'a Redis that goes away', () => {
 
 describeWith('redis-server', 'a Redis that cannot be relied upon', () => {
   test('[Design-revocation-shared-noeviction] that may evict keys: refused at the start, said once, and found again when it is mended', async () => {
-    const warnings: (Error & { code?: string })[] = []
-    const note = (warning: Error) => void warnings.push(warning)
-    process.on('warning', note)
-    onTestFinished(() => void process.off('warning', note))
+    const warnings = heardWarnings()
     const server = await newServer({ settings: { 'maxmemory-policy': 'allkeys-lru' } })
     const clock = new Clock()
     const set = newSet({ url: server.url, now: clock.now })
@@ -178,10 +172,7 @@ describeWith('redis-server', 'a Redis that cannot be relied upon', () => {
   })
 
   test.each(['yes', 'no'])('that is a replica (read only: %s)', async (readOnly) => {
-    const primary = await newServer()
-    const server = await newServer({
-      settings: { replicaof: `127.0.0.1 ${primary.port}`, 'replica-read-only': readOnly },
-    })
+    const server = await newReplica(readOnly)
     const clock = new Clock()
     const set = newSet({ url: server.url, now: clock.now })
     await expectStandingStill(set, clock, /^replica$/)
@@ -220,13 +211,6 @@ describeWith('redis-server', 'a Redis that cannot be relied upon', () => {
   })
 })
 
-/** Runs a program with the built package: `npm test` builds it first. */
-async function run(program: string): Promise<string> {
-  const cwd = fileURLToPath(new URL('..', import.meta.url))
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { cwd })
-  return stdout
-}
-
 describeWith('redis-server', 'a process', () => {
   test('does not live for a set that nobody has closed, but for an answer that somebody waits for', async () => {
     const server = await newServer()
@@ -237,8 +221,8 @@ describeWith('redis-server', 'a process', () => {
       await set.ready().catch(({ reason }) => process.stdout.write(reason))
       process.stdout.write('over')
     `
-    expect(await run(program(server.url))).toBe('over')
+    expect(await runProgram(program(server.url))).toBe('over')
     expect(await keptOf(server, { key: 'x'.repeat(43), issuedUntilSeconds: null, keepUntil: 0 })).not.toBe('')
-    expect(await run(program(`redis://127.0.0.1:${await freePort()}`))).toBe('unreachableunreachableover')
+    expect(await runProgram(program(`redis://127.0.0.1:${await freePort()}`))).toBe('unreachableunreachableover')
   })
 })

@@ -1,4 +1,5 @@
 /** Whatever Redis has lost, or a replica has missed: nobody says that it knows everything before it does, and nothing that anybody knows is forgotten. */
+import type { RevocationEntry } from '@behalf/core'
 import { expect, test } from 'vitest'
 import { describeWith } from '../../../test/support/needs-program.js'
 import type { RedisServerUnderTest } from '../../../test/support/redis-server.js'
@@ -11,10 +12,10 @@ import {
   keptOf,
   newSet,
   outcome,
-  scriptsRun,
   serverAndSets,
   untilWhole,
 } from './support/revocations.js'
+import { pair, timesAsked } from './support/troubled-redis.js'
 
 /** So long that it does not pass by itself within a test. */
 const SETTLING = { settleSeconds: 300 }
@@ -32,8 +33,8 @@ async function expectSettling(
   clock: Clock,
 ): Promise<void> {
   clock.pass(1)
-  const before = await scriptsRun(server)
-  await expect.poll(() => scriptsRun(server), POLL).toBeGreaterThan(before + 10 * sets.length)
+  const before = await timesAsked(server, 'evalsha')
+  await expect.poll(() => timesAsked(server, 'evalsha'), POLL).toBeGreaterThan(before + 10 * sets.length)
   for (const set of sets) expect(set.wholeAt(clock.time)).toBeLessThan(clock.time)
 }
 
@@ -96,9 +97,7 @@ describeWith('redis-server', 'a Redis that loses what it was told', () => {
   )
 
   test('[Design-revocation-shared-lost] a replica that becomes the primary, without what it did not get', async () => {
-    const [primary, replica] = await Promise.all([newServer(), newServer()])
-    await replica.cli('replicaof', '127.0.0.1', String(primary.port))
-    await expect.poll(() => replica.cli('info', 'replication'), POLL).toContain('master_link_status:up')
+    const { primary, replica } = await pair()
     const clock = new Clock()
     const proxy = await redisProxy(primary.port)
     const sets = [1, 2].map(() => newSet({ url: proxy.url, now: clock.now }))
@@ -165,12 +164,16 @@ describeWith('redis-server', 'a Redis that loses what it was told', () => {
 })
 
 describeWith('redis-server', 'a replica that misses something', () => {
+  /** Adds as the script does, in one step, but without its message. */
+  async function addUnsaid(server: RedisServerUnderTest, { key, keepUntil }: RevocationEntry): Promise<void> {
+    const text = `redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) redis.call('HINCRBY', KEYS[1], 'count', 1)`
+    await server.cli('eval', text, '1', ENTRIES, key, `${keepUntil} -`)
+  }
+
   test('[Design-revocation-shared-missed] an entry that was never published: whole again only with it', async () => {
     const { server, sets, clock } = await serverAndSets(2)
     const entry = entryAt(clock)
-    // As the script does, without its message, in one step.
-    const text = `redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) redis.call('HINCRBY', KEYS[1], 'count', 1)`
-    await server.cli('eval', text, '1', ENTRIES, entry.key, `${entry.keepUntil} -`)
+    await addUnsaid(server, entry)
     clock.pass(1)
     const { time } = clock
     for (const set of sets) {
@@ -183,8 +186,7 @@ describeWith('redis-server', 'a replica that misses something', () => {
     const { server, sets, clock } = await serverAndSets(1, { heartbeatMilliseconds: 60_000 })
     const [set = newSet({ url: '' })] = sets
     const [missed, told] = [entryAt(clock), entryAt(clock)]
-    const text = `redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) redis.call('HINCRBY', KEYS[1], 'count', 1)`
-    await server.cli('eval', text, '1', ENTRIES, missed.key, `${missed.keepUntil} -`)
+    await addUnsaid(server, missed)
     await set.add(told)
     expect([set.find(missed.key), set.find(told.key)]).toEqual([undefined, told])
     const fast = newSet({ url: server.url, now: clock.now })

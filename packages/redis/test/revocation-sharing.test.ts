@@ -5,17 +5,8 @@ import { type RedisRevocationsOptions, redisRevocations } from '@behalf/redis'
 import { describe, expect, test } from 'vitest'
 import { describeWith } from '../../../test/support/needs-program.js'
 import { Clock, newServer, POLL } from './support/replays.js'
-import {
-  ENTRIES,
-  entryAt,
-  keptOf,
-  newSet,
-  outcome,
-  readiness,
-  scriptsRun,
-  serverAndSets,
-  untilWhole,
-} from './support/revocations.js'
+import { ENTRIES, entryAt, keptOf, newSet, outcome, readiness, serverAndSets, untilWhole } from './support/revocations.js'
+import { timesAsked } from './support/troubled-redis.js'
 
 const SECRET = 'canary-4c0d7be1'
 
@@ -185,8 +176,8 @@ describeWith('redis-server', 'sets that share a Redis', () => {
   test('an idle set asks as often as it was told to', async () => {
     const { server, sets, clock } = await serverAndSets(1, { heartbeatMilliseconds: 60_000 })
     await sets[0]?.add(entryAt(clock))
-    const before = await scriptsRun(server)
+    const before = await timesAsked(server, 'evalsha')
     for (let turn = 0; turn < 20; turn++) await server.cli('ping')
-    expect(await scriptsRun(server)).toBe(before)
+    expect(await timesAsked(server, 'evalsha')).toBe(before)
   })
 })

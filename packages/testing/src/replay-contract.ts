@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { createHash, randomUUID } from 'node:crypto'
 import type { ProofUse, ReplayMemory } from '@behalf/core'
+import { casesOf, first, freshName, last } from './replicas.js'
 
 /** One memory of used proofs under test, and what its surroundings can do. */
 export interface ReplayUnderTest {
@@ -34,17 +34,7 @@ const CONCURRENT_USES = 200
  * Each case creates its own memory, and closes it. Not checked: what a memory's store can lose without anybody noticing.
  */
 export function replayContract(create: () => Promise<ReplayUnderTest> | ReplayUnderTest): readonly ReplayContractCase[] {
-  const contractCase = (name: string, run: (under: ReplayUnderTest) => Promise<void>): ReplayContractCase => ({
-    name,
-    run: async () => {
-      const under = await create()
-      try {
-        await run(under)
-      } finally {
-        for (const memory of under.replicas) await memory.close?.()
-      }
-    },
-  })
+  const contractCase = casesOf(create)
   return [
     contractCase('takes the first use of a proof, and no further one, whichever replica is asked', async (under) => {
       const use = useAt(under.now())
@@ -107,20 +97,7 @@ export function replayContract(create: () => Promise<ReplayUnderTest> | ReplayUn
 
 /** A use of a proof of its own that is made now. */
 function useAt(now: number, milliseconds: number = LONG_MILLISECONDS): ProofUse {
-  const id = createHash('sha256').update(randomUUID()).digest('base64url')
-  return { id, acceptableFrom: now, acceptableUntil: now + milliseconds, now }
-}
-
-function first({ replicas: [memory] }: ReplayUnderTest): ReplayMemory {
-  assert(memory !== undefined, 'there must be a memory to be tested')
-  return memory
-}
-
-/** Another one than the first, where there is one. */
-function last({ replicas }: ReplayUnderTest): ReplayMemory {
-  const memory = replicas.at(-1)
-  assert(memory !== undefined, 'there must be a memory to be tested')
-  return memory
+  return { id: freshName(), acceptableFrom: now, acceptableUntil: now + milliseconds, now }
 }
 
 /** What it answers; its error, where it refuses. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { RevocationEntry, RevocationSet } from '@behalf/core'
+import { casesOf, first, freshName, last } from './replicas.js'
 
 /** One set of revocations under test, and what its surroundings can do. */
 export interface RevocationsUnderTest {
@@ -40,17 +40,7 @@ const POLL_MILLISECONDS = 2
 export function revocationContract(
   create: () => Promise<RevocationsUnderTest> | RevocationsUnderTest,
 ): readonly RevocationContractCase[] {
-  const contractCase = (name: string, run: (under: RevocationsUnderTest) => Promise<void>): RevocationContractCase => ({
-    name,
-    run: async () => {
-      const under = await create()
-      try {
-        await run(under)
-      } finally {
-        for (const set of under.replicas) await set.close?.()
-      }
-    },
-  })
+  const contractCase = casesOf(create)
   return [
     contractCase('knows at once what it was told, and nothing else', async (under) => {
       const set = first(under)
@@ -200,22 +190,9 @@ async function untilWhole(set: RevocationSet, { now }: RevocationsUnderTest, tim
 
 /** An entry about something of its own. */
 function entryAt({ now }: RevocationsUnderTest, milliseconds: number = LONG_MILLISECONDS): RevocationEntry {
-  const key = createHash('sha256').update(randomUUID()).digest('base64url')
-  return entry(key, null, Math.ceil(now() + milliseconds))
+  return entry(freshName(), null, Math.ceil(now() + milliseconds))
 }
 
 function entry(key: string, issuedUntilSeconds: number | null, keepUntil: number): RevocationEntry {
   return { key, issuedUntilSeconds, keepUntil }
-}
-
-function first({ replicas: [set] }: RevocationsUnderTest): RevocationSet {
-  assert(set !== undefined, 'there must be a set to be tested')
-  return set
-}
-
-/** Another one than the first, where there is one. */
-function last({ replicas }: RevocationsUnderTest): RevocationSet {
-  const set = replicas.at(-1)
-  assert(set !== undefined, 'there must be a set to be tested')
-  return set
 }

@@ -75,8 +75,3 @@ export async function expectStandingStill(set: RedisRevocations, clock: Clock, r
 export function keptOf(server: RedisServerUnderTest, { key }: RevocationEntry): Promise<string> {
   return server.cli('hget', ENTRIES, key)
 }
-
-/** How often the server ran scripts: a way to see that heartbeats go on. */
-export async function scriptsRun(server: RedisServerUnderTest): Promise<number> {
-  return Number(/cmdstat_evalsha:calls=(\d+)/.exec(await server.cli('info', 'commandstats'))?.[1] ?? 0)
-}

@@ -24,6 +24,13 @@ export interface Question {
 /** How it answers. Answers of key servers in tests fit too: they look at the request alone. */
 export type Reply = (request: IncomingMessage, response: ServerResponse, question: Question) => void
 
+/** Answers that wait for the test. */
+interface Held {
+  readonly waiting: number
+  /** Lets those go that wait now; whatever comes later waits again. */
+  release(): void
+}
+
 export interface IntrospectionServer {
   readonly origin: string
   readonly endpoint: string
@@ -32,6 +39,8 @@ export interface IntrospectionServer {
   /** Tokens that it was asked about, in order. */
   readonly asked: readonly string[]
   reply: Reply
+  /** From now on holds every answer until the test lets it go. */
+  hold(reply: Reply): Held
   /** Resolves when every response has ended, or its connection has. */
   idle(): Promise<void>
   /** Forgets what it was asked; every token is inactive. */
@@ -70,6 +79,18 @@ export async function createIntrospectionServer(tls?: Certificate): Promise<Intr
       return self.questions.map(({ token }) => token)
     },
     reply: says({ active: false }),
+    hold(reply) {
+      const waiting: (() => void)[] = []
+      self.reply = (request, response, question) => waiting.push(() => reply(request, response, question))
+      return {
+        get waiting() {
+          return waiting.length
+        },
+        release() {
+          for (const go of waiting.splice(0)) go()
+        },
+      }
+    },
     async idle() {
       await Promise.all(open)
     },
@@ -91,6 +112,11 @@ export function sends(body: string, contentType: string | null = JSON_TYPE, stat
   return (_request, response) => {
     response.writeHead(status, contentType === null ? {} : { 'content-type': contentType }).end(body)
   }
+}
+
+/** Nothing but a status and header fields. */
+export function answers(status: number, headers: Readonly<Record<string, string>> = {}): Reply {
+  return (_request, response) => response.writeHead(status, headers).end()
 }
 
 /** The same answer about every token. */
@@ -127,18 +153,4 @@ export function signedAnswer({ key, issuer, audience, nowSeconds, answer, header
   const all = { typ: 'token-introspection+jwt', alg: key.algorithm, kid: key.kid, ...header }
   const envelope = { iss: issuer, aud: audience, iat: nowSeconds, token_introspection: answer, ...claims }
   return signCompact(JSON.parse(JSON.stringify(all)) as JsonObject, JSON.stringify(envelope), key)
-}
-
-/** Holds every answer until the test lets it go. */
-export function held(reply: Reply): { readonly reply: Reply; readonly waiting: number; release(): void } {
-  const waiting: (() => void)[] = []
-  return {
-    reply: (request, response, question) => waiting.push(() => reply(request, response, question)),
-    get waiting() {
-      return waiting.length
-    },
-    release() {
-      for (const go of waiting.splice(0)) go()
-    },
-  }
 }

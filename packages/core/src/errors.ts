@@ -58,6 +58,11 @@ export class AuthError extends Error {
     this.headers = Object.freeze(headers)
   }
 
+  /** The same refusal for another request: what an application writes on one of them is not seen on the other. */
+  again(): AuthError {
+    return new AuthError(this.code, this.#details)
+  }
+
   /** The same refusal, to be sent with a response that has `Access-Control-Expose-Headers` already. For adapters. */
   beside(exposed: string | null): AuthError {
     return exposed === null || this.headers[EXPOSE] === undefined ? this : new AuthError(this.code, { ...this.#details, exposed })

@@ -60,6 +60,11 @@ interface Word {
   readonly claims: JsonObject
 }
 
+/** Whether the same token was proved by another request meanwhile, by the same key: what rules have said of it is kept in one place. */
+function isTwin({ issuer, proof }: ProvenToken, { issuer: ours, algorithm, thumbprint }: Proof): boolean {
+  return issuer === ours && proof?.algorithm === algorithm && proof.thumbprint === thumbprint
+}
+
 /** Of an opaque token. */
 const NO_HEADER: JsonObject = Object.freeze(Object.create(null))
 
@@ -116,6 +121,8 @@ export function createVerifier({ issuers, cache, now, clockToleranceSeconds, lim
         const proven = proveClaims({ token, text: jwt.signingInput, issuer, proof, header, claims }, trail)
         const delegated = isDelegated(proven.context)
         return andThen(delegated ? signatures.requireKey(proof, limits.keysStaleDelegatedSeconds) : proof, () => {
+          const twin = cache?.get(token)
+          if (twin !== undefined && isTwin(twin, proof)) return twin
           cache?.set(proven)
           return proven
         })
@@ -130,7 +137,8 @@ export function createVerifier({ issuers, cache, now, clockToleranceSeconds, lim
     return andThen(opaque.introspector.ask(token), (answer) => {
       const { claims } = answer
       const proven = proveClaims({ token, text: signedPartOf(token), issuer, proof: null, header: NO_HEADER, claims }, trail)
-      answer.made = proven
+      if (answer.made !== null) return answer.made as ProvenToken // by another request that waited for the same answer
+      opaque.introspector.accepted(token, answer, proven)
       return proven
     })
   }

@@ -2,31 +2,32 @@
 import type { JsonObject, JsonValue } from '@behalf/core'
 import { createSigningKey, signCompact } from '@behalf/testing'
 import fc from 'fast-check'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createIntrospectionServer, type IntrospectionServer, knows, says } from '../../../test/support/introspection-server.js'
+import { describe, expect, test } from 'vitest'
+import { knows, says } from '../../../test/support/introspection-server.js'
 import { judgeAnswer } from '../src/introspection/answer.js'
 import { tokenKindOf } from '../src/introspection/token-kind.js'
-import { DEFAULT_LIMITS } from '../src/limits.js'
-import { asking, clock, expectTrouble, GOOD, ISSUER, quiet, START, START_SECONDS } from './support/introspection-api.js'
+import {
+  ACTIVE,
+  asking,
+  clock,
+  endpointForTests,
+  expectTrouble,
+  GOOD,
+  hasActor,
+  ISSUER,
+  START,
+  START_SECONDS,
+} from './support/introspection-api.js'
 
-let server: IntrospectionServer
-beforeAll(async () => {
-  server = await createIntrospectionServer()
-})
-beforeEach(() => {
-  clock.time = START
-  server.reset()
-})
-afterEach(() => quiet(server))
-afterAll(() => server.close())
+const server = await endpointForTests()
 
-const POLICY = { issuer: ISSUER, takesUntyped: false, limits: DEFAULT_LIMITS }
+const POLICY = { issuer: ISSUER, takesUntyped: false, actors: { inToken: hasActor, inAnswer: hasActor } }
 const judged = (answer: JsonObject, token = 'opaque', more: object = {}) =>
   judgeAnswer(structuredClone(answer), token, { ...POLICY, ...more })
 
 describe('whether the token is active', () => {
   test('[RFC7662-2.2-active] an active one is, by the JSON value true', async () => {
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     expect(await asking(server).claims('a-token')).toEqual(GOOD)
   })
 
@@ -68,14 +69,14 @@ describe('who answers', () => {
   test.each<JsonValue>(['https://other.example.test', `${ISSUER}/`, ISSUER.toUpperCase(), '', null, 1, [ISSUER]])(
     '[Design-introspection-issuer] an answer that names another issuer is not believed: %j',
     async (iss) => {
-      server.reply = says({ active: true, ...GOOD, iss })
+      server.reply = says({ ...ACTIVE, iss })
       await expectTrouble(asking(server), 'a-token', 'the answer names another issuer')
     },
   )
 
   test('[Design-introspection-issuer] one that names none is of the issuer that was asked', async () => {
-    const { iss: _, ...unnamed } = GOOD
-    server.reply = says({ active: true, ...unnamed })
+    const { iss: _, ...unnamed } = ACTIVE
+    server.reply = says(unnamed)
     expect(await asking(server).claims('a-token')).toEqual(GOOD)
   })
 })
@@ -97,12 +98,12 @@ describe('what is made of it', () => {
   test('[Design-introspection-frozen] it says when the question was sent, and has room for what the caller makes of it', async () => {
     server.reply = (request, response, question) => {
       clock.time += 700
-      says({ active: true, ...GOOD })(request, response, question)
+      says(ACTIVE)(request, response, question)
     }
-    const { introspector, ask } = asking(server)
-    const answer = await ask('a-token')
+    const { introspector } = asking(server)
+    const answer = await introspector.ask('a-token')
     expect([answer.askedAt, answer.made]).toEqual([START, null])
-    answer.made = 'something'
+    introspector.accepted('a-token', answer, 'something')
     expect(introspector.known('a-token')).toBe(answer)
     expect(introspector.known('a-token')?.made).toBe('something')
     expect(introspector.known('a-tokeN')).toBeUndefined()
@@ -110,7 +111,7 @@ describe('what is made of it', () => {
 })
 
 describe('what kind of token it is', () => {
-  const { token_type: _, ...untyped } = GOOD
+  const { token_type: _, ...untyped } = ACTIVE
 
   test.each<JsonObject>([
     { token_type: 'Bearer' },
@@ -131,14 +132,14 @@ describe('what kind of token it is', () => {
     { typ: 'JWT', token_type: 'Bearer' },
     { purpose: 'payments', token_type: 'Bearer' },
   ])('[Design-introspection-kind] one that says so is an access token: %j', async (said) => {
-    server.reply = says({ active: true, ...untyped, ...said })
+    server.reply = says({ ...untyped, ...said })
     expect(await asking(server).outcome('a-token')).toBe('ok')
   })
 
   test.each<JsonObject>([{}, { typ: 'JWT' }, { purpose: 'payments' }, { purpose: 7 }, { purpose: 'toString' }])(
     '[Design-introspection-kind] one that does not say is accepted only where the application says so: %j',
     async (said) => {
-      server.reply = says({ active: true, ...untyped, ...said })
+      server.reply = says({ ...untyped, ...said })
       const { code, status } = await asking(server).error('a-token')
       expect([code, status]).toEqual(['token_type_refused', 401])
       expect(await asking(server, { untyped: 'refuse' }).outcome('a-token')).toBe('token_type_refused')
@@ -177,7 +178,7 @@ describe('what kind of token it is', () => {
   ]
 
   test.each(OTHERS)('[Design-introspection-kind] another kind is always refused: %j', async (said) => {
-    server.reply = says({ active: true, ...untyped, ...said })
+    server.reply = says({ ...untyped, ...said })
     expect(await asking(server).outcome('a-token')).toBe('token_type_refused')
     expect(await asking(server, { untyped: 'accept' }).outcome('a-token')).toBe('token_type_refused')
   })
@@ -213,7 +214,7 @@ describe('what kind of token it is', () => {
   ])(
     '[RFC9449-6.2-introspection] a token that is called bound, without its key, is not believed to be anything: %j',
     async (said) => {
-      server.reply = says({ active: true, ...untyped, ...said })
+      server.reply = says({ ...untyped, ...said })
       await expectTrouble(asking(server, { untyped: 'accept' }), 'a-token', 'the answer calls the token bound, but names no key')
     },
   )
@@ -259,7 +260,7 @@ describe("another token's answer", () => {
     ['issuer, which is no text', { iss: [ISSUER] }, {}],
     ['id in another type', { jti: 1 }, { jti: '1' }],
   ])('[Design-introspection-mix-up] a token that is a JWT is about what it says: another %s', async (_what, token, answer) => {
-    server.reply = says({ active: true, ...GOOD, ...answer })
+    server.reply = says({ ...ACTIVE, ...answer })
     await expectTrouble(asking(server), jwtOf({ sub: 'user-1', ...token }), 'the answer is about another token')
   })
 
@@ -269,7 +270,7 @@ describe("another token's answer", () => {
     ['nothing that can be read', 'e30.bm90IGpzb24.AA'],
     ['something encrypted', 'e30.a.b.c.d'],
   ])('[Design-introspection-mix-up] a token that says %s is no other', async (_what, token) => {
-    server.reply = says({ active: true, ...GOOD, jti: 'a' })
+    server.reply = says({ ...ACTIVE, jti: 'a' })
     expect(await asking(server).outcome(token)).toBe('ok')
   })
 })

@@ -1,33 +1,24 @@
 /** For how long an answer is believed, and what is asked again when. */
 import { inspect } from 'node:util'
 import fc from 'fast-check'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import {
-  createIntrospectionServer,
-  held,
-  type IntrospectionServer,
-  JSON_TYPE,
-  knows,
-  type Reply,
-  says,
-  sends,
-} from '../../../test/support/introspection-server.js'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { answers, JSON_TYPE, knows, type Reply, says, sends } from '../../../test/support/introspection-server.js'
 import { KeptAnswers } from '../src/introspection/kept-answers.js'
 import { SteadyClock } from '../src/introspection/steady-clock.js'
-import { asking, clock, expectTrouble, GOOD, quiet, START, START_SECONDS } from './support/introspection-api.js'
+import {
+  ACTIVE,
+  asking,
+  clock,
+  endpointForTests,
+  expectTrouble,
+  GOOD,
+  quiet,
+  START,
+  START_SECONDS,
+} from './support/introspection-api.js'
 import { until } from './support/key-apis.js'
 
-let server: IntrospectionServer
-beforeAll(async () => {
-  server = await createIntrospectionServer()
-})
-beforeEach(() => {
-  clock.time = START
-  server.reset()
-  server.reply = says({ active: true, ...GOOD })
-})
-afterEach(() => quiet(server))
-afterAll(() => server.close())
+const server = await endpointForTests(says(ACTIVE))
 
 describe('an answer is believed', () => {
   test.each([
@@ -49,7 +40,7 @@ describe('an answer is believed', () => {
   test('[Design-introspection-cache] counted from when the question was sent, not from when it was answered', async () => {
     server.reply = (request, response, question) => {
       clock.time += 20_000
-      says({ active: true, ...GOOD })(request, response, question)
+      says(ACTIVE)(request, response, question)
     }
     const api = asking(server)
     await api.outcome('a-token')
@@ -59,7 +50,7 @@ describe('an answer is believed', () => {
   })
 
   test.each([1, 10, 29])('[RFC7662-4-exp] never beyond the expiry of the token, which comes after %d s', async (seconds) => {
-    server.reply = says({ active: true, ...GOOD, exp: START_SECONDS + seconds })
+    server.reply = says({ ...ACTIVE, exp: START_SECONDS + seconds })
     const api = asking(server)
     await api.outcome('a-token')
     clock.time = START + seconds * 1000 - 1
@@ -73,7 +64,7 @@ describe('an answer is believed', () => {
   test.each([START_SECONDS, START_SECONDS - 3, 'soon', null, [START_SECONDS + 60]])(
     '[RFC7662-4-exp] not at all where its token has expired, or nobody can tell: %j',
     async (exp) => {
-      server.reply = says({ active: true, ...GOOD, exp })
+      server.reply = says({ ...ACTIVE, exp })
       const api = asking(server)
       expect((await api.claims('a-token'))['exp']).toEqual(exp) // whether it is good is judged with the other claims
       expect(api.introspector.known('a-token')).toBeUndefined()
@@ -101,7 +92,7 @@ describe('an answer is believed', () => {
     expect(server.asked).toHaveLength(3)
     server.reply = says({ active: false })
     expect(await api.outcome('a-token')).toBe('token_inactive')
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     expect(await api.outcome('a-token')).toBe('ok')
   })
 })
@@ -204,6 +195,23 @@ describe('a clock that is set back while nobody looks', () => {
     )
   })
 
+  test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
+    '[Design-introspection-clock] what is no time changes nothing: %d',
+    (odd) => {
+      const steady = new SteadyClock(() => 0)
+      const begin = steady.at(START)
+      expect(steady.at(odd)).toBe(begin)
+      expect(steady.at(START + 500)).toBe(begin + 500)
+    },
+  )
+
+  test('[Design-introspection-clock] and no answer is believed by it', async () => {
+    const api = asking(server)
+    await api.outcome('a-token')
+    clock.time = Number.NaN
+    expect(api.introspector.known('a-token')).toBeUndefined()
+  })
+
   test('[Design-introspection-clock] sources that tick at different moments go no faster together', () => {
     let tenths = 0
     const steady = new SteadyClock(() => tenths / 10)
@@ -221,7 +229,7 @@ describe('a clock that is set back while nobody looks', () => {
     const wall = vi.spyOn(Date, 'now').mockImplementation(() => clock.time)
     const process = vi.spyOn(performance, 'now').mockImplementation(() => gone)
     try {
-      const answer = () => new Response(JSON.stringify({ active: true, ...GOOD }), { headers: { 'content-type': JSON_TYPE } })
+      const answer = () => new Response(JSON.stringify(ACTIVE), { headers: { 'content-type': JSON_TYPE } })
       const api = asking(server, {}, { now: Date.now, fetch: async () => answer() })
       await api.outcome('a-token')
       passes(29_999, 20_000)
@@ -263,13 +271,13 @@ describe('when everything is to be forgotten', () => {
     expect(await api.outcome('one')).toBe('token_inactive')
     server.reply = sends('', null, 400)
     await expectTrouble(api, 'two')
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     api.introspector.forget()
     for (const token of ['one', 'two']) expect(await api.outcome(token)).toBe('ok')
   })
 
   test('[Design-introspection-forget] the id of a token that was forgotten is free', async () => {
-    server.reply = says({ active: true, ...GOOD, jti: 'id-1' })
+    server.reply = says({ ...ACTIVE, jti: 'id-1' })
     const api = asking(server)
     expect(await api.outcome('one')).toBe('ok')
     api.introspector.forget()
@@ -277,14 +285,13 @@ describe('when everything is to be forgotten', () => {
   })
 
   test.each<[string, Reply]>([
-    ['is good', says({ active: true, ...GOOD })],
-    ['refuses', says({ active: true, ...GOOD, token_use: 'refresh_token' })],
+    ['is good', says(ACTIVE)],
+    ['refuses', says({ ...ACTIVE, token_use: 'refresh_token' })],
     ['is none', sends('<html>')],
   ])(
     '[Design-introspection-forget] an answer to a question that was sent before, and %s, is asked for again',
     async (_what, reply) => {
-      const holding = held(reply)
-      server.reply = holding.reply
+      const holding = server.hold(reply)
       const api = asking(server)
       const before = [api.outcome('a-token'), api.outcome('a-token')]
       await until(() => holding.waiting === 1)
@@ -301,16 +308,14 @@ describe('when everything is to be forgotten', () => {
   test('[Design-introspection-forget] also in the background, and however often', async () => {
     const api = asking(server)
     await api.outcome('a-token')
-    let holding = held(says({ active: true, ...GOOD, scope: 'old' }))
-    server.reply = holding.reply
+    let holding = server.hold(says({ ...ACTIVE, scope: 'old' }))
     clock.time = START + 24_000
     expect(api.introspector.known('a-token')).toBeDefined()
     for (let each = 0; each < 3; each++) {
       await until(() => holding.waiting === 1)
       api.introspector.forget()
       const { release } = holding
-      holding = held(says({ active: true, ...GOOD, scope: each === 2 ? 'new' : 'old' }))
-      server.reply = holding.reply
+      holding = server.hold(says({ ...ACTIVE, scope: each === 2 ? 'new' : 'old' }))
       release()
     }
     await until(() => holding.waiting === 1)
@@ -321,14 +326,13 @@ describe('when everything is to be forgotten', () => {
   })
 
   test('[Design-introspection-forget] the age of that answer counts from when it was asked for again', async () => {
-    const holding = held(says({ active: true, ...GOOD }))
-    server.reply = holding.reply
+    const holding = server.hold(says(ACTIVE))
     const api = asking(server)
     const outcome = api.outcome('a-token')
     await until(() => holding.waiting === 1)
     api.introspector.forget()
     clock.time = START + 10_000
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     holding.release()
     expect(await outcome).toBe('ok')
     clock.time = START + 33_999
@@ -343,8 +347,7 @@ describe('when everything is to be forgotten', () => {
   })
 
   test('[Design-introspection-forget] nothing is asked again while the endpoint wants to be left alone', async () => {
-    const holding = held(says({ active: true, ...GOOD }))
-    server.reply = holding.reply
+    const holding = server.hold(says(ACTIVE))
     const api = asking(server)
     const outcome = api.outcome('one')
     await until(() => holding.waiting === 1)
@@ -366,7 +369,7 @@ describe('refusals', () => {
     server.reply = says({ active: false })
     const api = asking(server, options)
     expect(await api.outcome('a-token')).toBe('token_inactive')
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     clock.time = START + seconds * 1000 - 1
     expect(await api.outcome('a-token')).toBe('token_inactive')
     expect(server.asked).toHaveLength(1)
@@ -375,7 +378,7 @@ describe('refusals', () => {
   })
 
   test('[Design-introspection-refusals] of another kind of token are too', async () => {
-    server.reply = says({ active: true, ...GOOD, token_use: 'refresh_token' })
+    server.reply = says({ ...ACTIVE, token_use: 'refresh_token' })
     const api = asking(server)
     for (let each = 0; each < 3; each++) expect(await api.outcome('a-token')).toBe('token_type_refused')
     expect(server.asked).toHaveLength(1)
@@ -401,20 +404,21 @@ describe('refusals', () => {
 
   test('[Design-introspection-flood] nor do answers take more memory than is allowed, however long they are', () => {
     const kept = new KeptAnswers<string>(10_000)
-    const answer = { sentAt: 0, refreshAt: 0, expiresAt: 0, proof: null, jti: null }
-    for (let each = 0; each < 100; each++) kept.keep(`${each}`, { ...answer, answer: 'x', characters: 256 * 1024 })
-    const left = Array.from({ length: 100 }, (_, each) => kept.active(`${each}`)).filter((each) => each !== undefined)
-    expect(left.length * 256 * 1024 * 6).toBeLessThanOrEqual(64 * 1024 * 1024)
-    expect(left.length).toBeGreaterThan(10)
-    kept.keep('huge', { ...answer, answer: 'x', jti: 'id', characters: 64 * 1024 * 1024 })
-    expect([kept.active('huge'), kept.isTaken('id', 'other')]).toEqual([undefined, false])
+    const answer = { answer: 'x', sentAt: 0, refreshAt: 0, expiresAt: 0, proof: null, jti: null }
+    const MIB = 1024 * 1024
+    const keys = (sort: string) => Array.from({ length: 100 }, (_, each) => `${sort} ${each}`)
+    for (const key of keys('regular')) kept.accept(key)
+    for (const key of [...keys('regular'), ...keys('other')]) kept.keep(key, { ...answer, bytes: 1.5 * MIB })
+    const left = (sort: string) => keys(sort).filter((key) => kept.find(key) !== undefined).length
+    expect([left('regular'), left('other')]).toEqual([42, 5]) // of 64 and 8 MiB
+    kept.keep('huge', { ...answer, jti: 'id', bytes: 65 * MIB })
+    expect([kept.find('huge'), kept.isTaken('id', 'other')]).toEqual([undefined, false])
   })
 })
 
 describe('one question', () => {
   test('[Design-introspection-single-flight] is asked for all who come meanwhile', async () => {
-    const holding = held(says({ active: true, ...GOOD }))
-    server.reply = holding.reply
+    const holding = server.hold(says(ACTIVE))
     const api = asking(server)
     const outcomes = Array.from({ length: 500 }, () => api.outcome('a-token'))
     await until(() => holding.waiting === 1)
@@ -424,8 +428,7 @@ describe('one question', () => {
   })
 
   test('[Design-introspection-single-flight] is asked for each of several tokens, and its failure is everybody’s', async () => {
-    const holding = held(sends('', null, 500))
-    server.reply = holding.reply
+    const holding = server.hold(sends('', null, 500))
     const api = asking(server)
     const outcomes = ['one', 'two'].flatMap((token) => Array.from({ length: 50 }, () => api.outcome(token)))
     await until(() => holding.waiting === 2)
@@ -437,8 +440,7 @@ describe('one question', () => {
   test.each([0, 1, 10])(
     '[Design-introspection-single-flight] that was sent too long ago is no answer: one more is asked for all of them (%d s)',
     async (cacheSeconds) => {
-      const holding = held(says({ active: true, ...GOOD }))
-      server.reply = holding.reply
+      const holding = server.hold(says(ACTIVE))
       const api = asking(server, { cacheSeconds })
       const first = api.outcome('a-token')
       await until(() => holding.waiting === 1)
@@ -453,8 +455,7 @@ describe('one question', () => {
   )
 
   test('[Design-introspection-single-flight] whoever comes while that one is under way waits for one more', async () => {
-    const holding = held(says({ active: true, ...GOOD }))
-    server.reply = holding.reply
+    const holding = server.hold(says(ACTIVE))
     const api = asking(server, { cacheSeconds: 0 })
     const first = api.outcome('a-token')
     await until(() => holding.waiting === 1)
@@ -469,18 +470,34 @@ describe('one question', () => {
     expect(server.asked).toHaveLength(3)
   })
 
-  test('[Design-introspection-single-flight] also where the one before it failed', async () => {
-    const holding = held(sends('{}', 'text/html'))
-    server.reply = holding.reply
-    const api = asking(server, { cacheSeconds: 0 }, { limits: { retryAfterSeconds: 1 } })
+  test('[Design-introspection-single-flight] also where the one before it was refused', async () => {
+    const holding = server.hold(says({ active: false }))
+    const api = asking(server, { cacheSeconds: 0 })
     const first = api.outcome('a-token')
     await until(() => holding.waiting === 1)
     const later = api.outcome('a-token')
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     holding.release()
-    expect(await first).toBe('introspection_unavailable')
+    expect(await first).toBe('token_inactive')
     expect(await later).toBe('ok')
   })
+
+  test.each([400, 500])(
+    '[Design-introspection-single-flight] but none where the one before it failed (%d): the token is left alone',
+    async (status) => {
+      const holding = server.hold(answers(status))
+      const api = asking(server, { cacheSeconds: 0 })
+      const first = api.outcome('a-token')
+      await until(() => holding.waiting === 1)
+      const later = api.outcome('a-token')
+      server.reply = says(ACTIVE)
+      holding.release()
+      expect([await first, await later]).toEqual(['introspection_unavailable', 'introspection_unavailable'])
+      expect(server.asked).toEqual(['a-token'])
+      clock.time += 5_000
+      expect(await api.outcome('a-token')).toBe('ok')
+    },
+  )
 })
 
 describe('the refresh in the background', () => {
@@ -493,8 +510,7 @@ describe('the refresh in the background', () => {
     async (random, after) => {
       const api = asking(server, {}, { random: () => random })
       await api.outcome('a-token')
-      const holding = held(says({ active: true, ...GOOD, scope: 'other' }))
-      server.reply = holding.reply
+      const holding = server.hold(says({ ...ACTIVE, scope: 'other' }))
       clock.time = START + after - 1
       expect(api.introspector.known('a-token')?.claims['scope']).toBe('orders:read')
       expect(server.asked).toHaveLength(1)
@@ -505,7 +521,7 @@ describe('the refresh in the background', () => {
       await until(() => api.introspector.known('a-token')?.claims['scope'] === 'other')
       expect(server.asked).toHaveLength(2)
       expect(api.introspector.known('a-token')).toMatchObject({ askedAt: START + after, made: null })
-      server.reply = says({ active: true, ...GOOD })
+      server.reply = says(ACTIVE)
       clock.time = START + after + 29_999
       expect(api.introspector.known('a-token')).toBeDefined()
     },
@@ -525,7 +541,7 @@ describe('the refresh in the background', () => {
   test('[Design-introspection-refresh] that finds another kind of token ends it at once', async () => {
     const api = asking(server)
     await api.outcome('a-token')
-    server.reply = says({ active: true, ...GOOD, token_use: 'refresh_token' })
+    server.reply = says({ ...ACTIVE, token_use: 'refresh_token' })
     clock.time = START + 24_000
     expect(await api.outcome('a-token')).toBe('ok')
     await until(() => api.introspector.known('a-token') === undefined)
@@ -577,8 +593,7 @@ describe('asking about a token whose answer is known', () => {
 
 test('[Design-introspection-secrecy] no token stands in anything that can be printed', async () => {
   const token = 'a-token-that-nobody-may-see'
-  const holding = held(says({ active: true, ...GOOD }))
-  server.reply = holding.reply
+  const holding = server.hold(says(ACTIVE))
   const { introspector, ask } = asking(server)
   const told = (value: unknown) => inspect(value, { depth: 9, showHidden: true }) + JSON.stringify(value)
   const answer = ask(token)

@@ -1,41 +1,30 @@
 /** An endpoint that is down, slow or full: never a token accepted, never the caller's fault, and no stampede. */
 import fc from 'fast-check'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import {
-  createIntrospectionServer,
-  held,
-  type IntrospectionServer,
-  knows,
-  type Reply,
-  says,
-  sends,
-} from '../../../test/support/introspection-server.js'
+import { describe, expect, test } from 'vitest'
+import { answers, createIntrospectionServer, knows, type Reply, says, sends } from '../../../test/support/introspection-server.js'
 import { EndpointTrouble } from '../src/introspection/endpoint-trouble.js'
 import { DEFAULT_LIMITS } from '../src/limits.js'
-import { type Asking, asking, clock, expectTrouble, GOOD, quiet, START } from './support/introspection-api.js'
+import {
+  ACTIVE,
+  type Asking,
+  asking,
+  clock,
+  endpointForTests,
+  expectTrouble,
+  GOOD,
+  quiet,
+  START,
+} from './support/introspection-api.js'
 import { until } from './support/key-apis.js'
 import { cutOff, flood, hang, reset, trickle } from './support/key-server.js'
 
-let server: IntrospectionServer
-beforeAll(async () => {
-  server = await createIntrospectionServer()
-})
-beforeEach(() => {
-  clock.time = START
-  server.reset()
-  server.reply = says({ active: true, ...GOOD })
-})
-afterEach(() => quiet(server))
-afterAll(() => server.close())
+const server = await endpointForTests(says(ACTIVE))
 
 /** Pauses as long as they can be. */
 const LONGEST = { random: () => 1 }
 const SHORT = { limits: { fetchHeadersMilliseconds: 50, fetchTotalMilliseconds: 100 } }
 
 const retryAfter = async (api: Asking, token: string) => (await api.error(token)).headers['retry-after']
-const answers = (status: number, headers: Record<string, string> = {}): Reply => {
-  return (_request, response) => response.writeHead(status, headers).end()
-}
 /** A reply that looks like a good one but for how it comes. */
 const starts = (reply: Reply): Reply => {
   return (request, response, question) => {
@@ -62,7 +51,7 @@ describe('trouble of any kind is ours', () => {
   test.each(STATUSES)(
     '[Design-introspection-trouble] an endpoint that answers with %d, whatever else it says',
     async (status) => {
-      const body = status === 204 || status === 304 ? undefined : JSON.stringify({ active: true, ...GOOD })
+      const body = status === 204 || status === 304 ? undefined : JSON.stringify(ACTIVE)
       server.reply = (_request, response) => response.writeHead(status, { 'content-type': 'application/json' }).end(body)
       await expectTrouble(asking(server), 'a-token', 'the endpoint did not answer with status 200')
     },
@@ -85,7 +74,7 @@ describe('trouble of any kind is ours', () => {
     await expectTrouble(api, 'a-token')
     clock.time = START + 600_000
     await expectTrouble(api, 'a-token')
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     clock.time = START + 700_000
     expect(await api.outcome('a-token')).toBe('ok')
   })
@@ -105,7 +94,7 @@ describe('pauses', () => {
     await expectTrouble(api, 'two')
     expect(server.asked).toEqual(['one'])
     clock.time = START + 1_000
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     expect(await api.outcome('two')).toBe('ok')
   })
 
@@ -126,13 +115,13 @@ describe('pauses', () => {
     await expectTrouble(api, 'three')
     expect(server.asked).toEqual(['one', 'two'])
     clock.time = START + 1_000
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     expect(await api.outcome('three')).toBe('ok')
   })
 
   test('[Design-introspection-odd-token] one odd token, however often it comes, stops no other', async () => {
     const odd: Reply = (request, response, question) =>
-      (question.token.startsWith('odd') ? answers(500) : says({ active: true, ...GOOD }))(request, response, question)
+      (question.token.startsWith('odd') ? answers(500) : says(ACTIVE))(request, response, question)
     server.reply = odd
     const api = asking(server, {}, LONGEST)
     for (let each = 0; each < 10; each++) {
@@ -142,9 +131,9 @@ describe('pauses', () => {
   })
 
   test.each<[string, Reply]>([
-    ["another issuer's word", says({ active: true, ...GOOD, iss: 'https://other.example.test' })],
-    ["another token's id", says({ active: true, ...GOOD, jti: 'id-1' })],
-    ['a bound token without its key', says({ active: true, ...GOOD, token_type: 'DPoP' })],
+    ["another issuer's word", says({ ...ACTIVE, iss: 'https://other.example.test' })],
+    ["another token's id", says({ ...ACTIVE, jti: 'id-1' })],
+    ['a bound token without its key', says({ ...ACTIVE, token_type: 'DPoP' })],
   ])(
     '[Design-introspection-odd-token] the holders of good tokens stop no other, however many there are: %s',
     async (_what, reply) => {
@@ -154,7 +143,7 @@ describe('pauses', () => {
       server.reply = reply
       for (const token of ['one', 'two', 'three', 'one']) await expectTrouble(api, token)
       expect(server.asked).toEqual(['regular', 'one', 'two', 'three'])
-      server.reply = says({ active: true, ...GOOD, jti: 'id-2' })
+      server.reply = says({ ...ACTIVE, jti: 'id-2' })
       expect(await api.outcome('four')).toBe('ok')
     },
   )
@@ -173,7 +162,7 @@ describe('pauses', () => {
       const api = asking(server, {}, LONGEST)
       for (const token of ['one', 'two', 'three', 'one', 'two', 'three']) await expectTrouble(api, token)
       expect(server.asked).toEqual(['one', 'two', 'three'])
-      server.reply = says({ active: true, ...GOOD })
+      server.reply = says(ACTIVE)
       expect(await api.outcome('four')).toBe('ok')
       clock.time = START + 4_999
       await expectTrouble(api, 'one')
@@ -195,25 +184,24 @@ describe('pauses', () => {
       expect(server.asked).toHaveLength(asked)
       clock.time += 1
     }
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     expect(await api.outcome('good')).toBe('ok')
     server.reply = reset
     await expectTrouble(api, 'again')
     clock.time += 1_000
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     expect(await api.outcome('again')).toBe('ok')
   })
 
   test('[Design-introspection-back-off] questions that failed together count once', async () => {
-    const holding = held(reset)
-    server.reply = holding.reply
+    const holding = server.hold(reset)
     const api = asking(server, {}, LONGEST)
     const outcomes = Array.from({ length: 50 }, (_, each) => api.outcome(`token-${each}`))
     await until(() => holding.waiting === 50)
     holding.release()
     expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['introspection_unavailable']))
     clock.time += 1_000
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     expect(await api.outcome('token-0')).toBe('ok')
   })
 
@@ -231,7 +219,7 @@ describe('pauses', () => {
     server.reply = answers(status, { 'retry-after': value })
     const api = asking(server) // no pauses of its own
     expect(await retryAfter(api, 'one')).toBe(`${seconds}`)
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     const asked = seconds === 5 ? 'ok' : 'introspection_unavailable'
     expect(await api.outcome('two')).toBe(asked)
     clock.time = START + seconds * 1000
@@ -246,7 +234,7 @@ describe('pauses', () => {
     server.reply = answers(503, { 'retry-after': value })
     const api = asking(server)
     expect(await retryAfter(api, 'odd')).toBe(`${seconds}`)
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     for (const token of ['one', 'two']) expect(await api.outcome(token)).toBe('ok')
     clock.time = START + seconds * 1000 - 1
     await expectTrouble(api, 'odd')
@@ -258,7 +246,7 @@ describe('pauses', () => {
     server.reply = answers(503, { 'retry-after': '20' })
     const api = asking(server)
     for (const token of ['one', 'two']) await expectTrouble(api, token)
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     clock.time = START + 19_999
     expect(await retryAfter(api, 'three')).toBe('5')
     clock.time = START + 20_000
@@ -266,45 +254,44 @@ describe('pauses', () => {
     expect(server.asked).toEqual(['one', 'two', 'three'])
   })
 
-  test('[RFC9110-10.2.3-endpoint] 503 with Retry-After that was on its way at another failure stops its own token alone', async () => {
-    const holding = held(answers(503, { 'retry-after': '60' }))
-    server.reply = holding.reply
+  /** Asks about `slow`, whose answer stays on its way while the endpoint is in trouble with `one`. */
+  async function overtaken(answer: Reply, trouble: Reply) {
+    const holding = server.hold(answer)
     const api = asking(server)
-    const odd = api.outcome('odd')
+    const slow = api.outcome('slow')
     await until(() => holding.waiting === 1)
-    server.reply = answers(403)
+    server.reply = trouble
     await expectTrouble(api, 'one')
-    server.reply = says({ active: true, ...GOOD })
+    return {
+      api,
+      /** What becomes of `slow`. */
+      arrive: () => {
+        holding.release()
+        return slow
+      },
+    }
+  }
+
+  test('[RFC9110-10.2.3-endpoint] 503 with Retry-After that was on its way at another failure stops its own token alone', async () => {
+    const { api, arrive } = await overtaken(answers(503, { 'retry-after': '60' }), answers(403))
+    server.reply = says(ACTIVE)
     expect(await api.outcome('two')).toBe('ok')
-    holding.release()
-    expect(await odd).toBe('introspection_unavailable')
+    expect(await arrive()).toBe('introspection_unavailable')
     expect(await api.outcome('three')).toBe('ok')
   })
 
   test('[RFC9110-10.2.3-endpoint] a shorter one that was on its way does not shorten it', async () => {
-    const holding = held(answers(429, { 'retry-after': '6' }))
-    server.reply = holding.reply
-    const api = asking(server)
-    const slow = api.outcome('slow')
-    await until(() => holding.waiting === 1)
-    server.reply = answers(429, { 'retry-after': '20' })
-    await expectTrouble(api, 'one')
-    holding.release()
-    expect(await slow).toBe('introspection_unavailable')
+    const { api, arrive } = await overtaken(answers(429, { 'retry-after': '6' }), answers(429, { 'retry-after': '20' }))
+    expect(await arrive()).toBe('introspection_unavailable')
     expect(await retryAfter(api, 'two')).toBe('20')
+    expect(server.asked).toEqual(['slow', 'one'])
   })
 
   test('[RFC9110-10.2.3-endpoint] an answer that was on its way does not end that pause', async () => {
-    const holding = held(says({ active: true, ...GOOD }))
-    server.reply = holding.reply
-    const api = asking(server)
-    const slow = api.outcome('slow')
-    await until(() => holding.waiting === 1)
-    server.reply = answers(429, { 'retry-after': '20' })
-    await expectTrouble(api, 'one')
-    holding.release()
-    expect(await slow).toBe('ok')
+    const { api, arrive } = await overtaken(says(ACTIVE), answers(429, { 'retry-after': '20' }))
+    expect(await arrive()).toBe('ok')
     expect(await retryAfter(api, 'two')).toBe('20')
+    expect(server.asked).toEqual(['slow', 'one'])
   })
 
   test('[Design-introspection-back-off] a clock that is set back makes no pause longer than any', async () => {
@@ -314,22 +301,24 @@ describe('pauses', () => {
     clock.time = START - 86_400_000
     expect(await retryAfter(api, 'two')).toBe('5')
     clock.time += 1_000
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     expect(await api.outcome('two')).toBe('ok')
   })
 
   test('[Design-introspection-back-off] no sequence of events makes a pause longer than a minute', () => {
     const about = fc.constantFrom('endpoint' as const, 'answer' as const, 'question' as const, 'none' as const)
-    const events = fc.array(fc.record({ about, on: fc.nat(120_000), pause: fc.nat(10 ** 9), back: fc.nat(20) }))
+    const events = fc.array(
+      fc.record({ about, token: fc.constantFrom('one', 'two'), on: fc.nat(120_000), pause: fc.nat(10 ** 9), back: fc.nat(20) }),
+    )
     fc.assert(
       fc.property(events, (all) => {
         const trouble = new EndpointTrouble(DEFAULT_LIMITS, () => 1)
         let now = START
-        for (const { about: subject, on, pause, back } of all) {
+        for (const { about: subject, token, on, pause, back } of all) {
           now += on
           const question = Math.max(1, trouble.sends() - back)
           if (subject === 'none') trouble.succeeded()
-          else trouble.failed(question, subject, now, pause)
+          else trouble.failed(question, token, subject, now, pause)
           expect(trouble.waitMilliseconds(now)).toBeLessThanOrEqual(60_000)
           expect(trouble.waitMilliseconds(now + 60_000)).toBeLessThanOrEqual(0)
         }
@@ -350,10 +339,10 @@ describe('strangers and regulars', () => {
   ]
 
   test.each(TROUBLE)(
-    "[Design-introspection-strangers] an endpoint that %s on strangers' tokens is still asked about those that have been active",
+    "[Design-introspection-strangers] an endpoint that %s on strangers' tokens is still asked about those that were accepted here",
     async (_what, reply) => {
       server.reply = (request, response, question) =>
-        (question.token.startsWith('odd') ? reply : says({ active: true, ...GOOD }))(request, response, question)
+        (question.token.startsWith('odd') ? reply : says(ACTIVE))(request, response, question)
       const api = asking(server, { cacheSeconds: 10 }, LONGEST)
       expect(await api.outcome('good')).toBe('ok')
       for (let each = 0; each < 20; each++) {
@@ -372,7 +361,7 @@ describe('strangers and regulars', () => {
     server.reply = reset
     clock.time = START + 23_900
     await expectTrouble(api, 'odd')
-    server.reply = says({ active: true, ...GOOD, scope: 'new' })
+    server.reply = says({ ...ACTIVE, scope: 'new' })
     clock.time = START + 24_000
     expect(api.introspector.known('good')).toBeDefined()
     await quiet(server)
@@ -391,7 +380,7 @@ describe('strangers and regulars', () => {
       clock.time = START + 30_000
       for (const token of tokens) await expectTrouble(api, token)
       expect(server.asked.length).toBeLessThan(3)
-      server.reply = says({ active: true, ...GOOD })
+      server.reply = says(ACTIVE)
       expect(await api.outcome('stranger')).toBe('ok') // what they ask is their own risk
       await expectTrouble(api, 'three')
       clock.time = START + 90_000
@@ -413,11 +402,10 @@ describe('strangers and regulars', () => {
 })
 
 describe('questions at a time', () => {
-  test('[Design-introspection-at-once] are bounded, and a quarter of them is for tokens that have been active', async () => {
+  test('[Design-introspection-at-once] are bounded, and a quarter of them is for tokens that were accepted here', async () => {
     const api = asking(server)
     expect(await api.outcome('good')).toBe('ok')
-    const holding = held(knows({ good: GOOD }))
-    server.reply = holding.reply
+    const holding = server.hold(knows({ good: GOOD }))
     clock.time = START + 30_000
     const strangers = Array.from({ length: 96 }, (_, each) => api.outcome(`invented-${each}`))
     await until(() => holding.waiting === 96)
@@ -436,8 +424,7 @@ describe('questions at a time', () => {
     const api = asking(server)
     const tokens = Array.from({ length: 140 }, (_, each) => `token-${each}`)
     for (const token of tokens) await api.outcome(token)
-    const holding = held(says({ active: true, ...GOOD }))
-    server.reply = holding.reply
+    const holding = server.hold(says(ACTIVE))
     server.questions.length = 0
     clock.time = START + 24_000
     for (const token of tokens) expect(api.introspector.known(token)).toBeDefined()
@@ -448,7 +435,7 @@ describe('questions at a time', () => {
     holding.release()
     await quiet(server)
     clock.time = START + 30_001
-    server.reply = says({ active: true, ...GOOD })
+    server.reply = says(ACTIVE)
     expect(await api.outcome('token-139')).toBe('ok')
   })
 })

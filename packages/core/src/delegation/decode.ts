@@ -109,10 +109,17 @@ function noticesOf(self: boolean, incomplete: boolean): readonly Notice[] {
   return incomplete ? INCOMPLETE : NO_NOTICES
 }
 
-/** Whether verified claims carry delegation at all, readable or not, of this dialect or another. */
+/** Whether verified claims carry delegation at all, readable or not, of this dialect or another; `may_act` included. */
 export function carriesDelegation(claims: JsonObject, dialect: Dialect, limits: Limits): boolean {
+  return hasMarker(claims, MAY_ACT) || namesActor(claims, dialect, limits)
+}
+
+/** Whether verified claims say that somebody acts, readable or not, in this dialect or another. */
+export function namesActor(claims: JsonObject, dialect: Dialect, limits: Limits): boolean {
   return hasMarker(claims, dialect.markers) || dialect.forms.some((form) => foundBy(claims, form, limits) !== undefined)
 }
+
+const MAY_ACT: readonly ClaimPath[] = [['may_act']]
 
 /** Stands for something that is present but cannot be read: no encoding can make an actor of it. */
 const UNREADABLE = false

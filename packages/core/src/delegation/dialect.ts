@@ -41,7 +41,7 @@ export interface Dialect {
   readonly forms: readonly ActorForm[]
   /** Markers of other dialects: one present refuses the token. */
   readonly foreign: readonly ClaimPath[]
-  /** All claims by which a token can carry delegation here, readable or not: decides what is recorded. */
+  /** All claims by which a token can say that somebody acts, readable or not. */
   readonly markers: readonly ClaimPath[]
   readonly kind: DelegationKind | ((claims: JsonObject) => unknown)
   readonly mayAct: 'expose' | 'refuse' | 'refuse_without_act'

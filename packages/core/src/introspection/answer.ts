@@ -1,7 +1,6 @@
 import { AnswerError } from '../keys/fetch-json.js'
-import type { Limits } from '../limits.js'
 import { frozenWithout, isObject, type JsonObject } from '../token/json.js'
-import { parseJwt } from '../token/jwt.js'
+import { unverifiedClaimsOf } from '../token/token-shape.js'
 import { tokenKindOf } from './token-kind.js'
 
 /** Why a token is refused by an answer that can be believed. */
@@ -19,7 +18,13 @@ export interface AnswerPolicy {
   readonly issuer: string
   /** Whether an answer may leave out what kind of token it is about. */
   readonly takesUntyped: boolean
-  readonly limits: Limits
+  readonly actors: ActorSigns
+}
+
+/** How tokens of an issuer and answers about them show that somebody acts, readable or not. */
+export interface ActorSigns {
+  inToken(unverifiedClaims: JsonObject): boolean
+  inAnswer(claims: JsonObject): boolean
 }
 
 const ACTIVE: ReadonlySet<string> = new Set(['active'])
@@ -44,7 +49,8 @@ export function judgeAnswer(answer: JsonObject, token: string, policy: AnswerPol
     throw new TokenAnswerError('the answer calls the token bound, but names no key')
   }
   const claims = frozenWithout({ ...answer, iss: policy.issuer }, ACTIVE)
-  if (!isAbout(claims, token, policy.limits)) throw new TokenAnswerError('the answer is about another token')
+  const unverified = unverifiedClaimsOf(token)
+  if (unverified !== null) holdAgainst(claims, unverified, policy)
   return claims
 }
 
@@ -53,14 +59,21 @@ function namesKey({ cnf }: JsonObject): boolean {
   return isObject(cnf) && typeof cnf['jkt'] === 'string'
 }
 
-/** A token that is a JWT itself must say nothing else than the answer. Any other text shows nothing. */
-function isAbout(claims: JsonObject, token: string, limits: Limits): boolean {
-  const jwt = parseJwt(token, limits, new Map())
-  if (jwt === null) return true
-  const { unverifiedClaims } = jwt
-  return IDENTIFYING.every((name) => {
-    const here = claims[name]
-    const there = unverifiedClaims[name]
-    return here === undefined || there === undefined || here === there
-  })
+/**
+ * A token that is a JWT itself must say nothing else than the answer; any other text shows nothing. What an answer leaves out (RFC 7662
+ * 2.2 asks for nothing but `active`) must not make a direct call of a delegated one, or a token for anybody of one that is bound.
+ */
+function holdAgainst(claims: JsonObject, unverified: JsonObject, { actors }: AnswerPolicy): void {
+  for (const name of IDENTIFYING) {
+    const [here, there] = [claims[name], unverified[name]]
+    if (here !== undefined && there !== undefined && here !== there) {
+      throw new TokenAnswerError('the answer is about another token')
+    }
+  }
+  if (actors.inToken(unverified) && !actors.inAnswer(claims)) {
+    throw new TokenAnswerError('the answer leaves out who acts, which the token tells')
+  }
+  if (unverified['cnf'] !== undefined && claims['cnf'] === undefined) {
+    throw new TokenAnswerError('the answer leaves out the key that the token is bound to')
+  }
 }

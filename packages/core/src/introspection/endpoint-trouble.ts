@@ -8,7 +8,7 @@ import type { Limits } from '../limits.js'
  */
 export type FailureSubject = 'endpoint' | 'answer' | 'question'
 
-/** As many answers in a row that are none say that it is not one odd token. */
+/** Answers that are none, about as many tokens and with no good one between them, say that it is not one odd token. */
 const BAD_ANSWERS = 2
 
 /**
@@ -20,7 +20,8 @@ const BAD_ANSWERS = 2
 export class EndpointTrouble {
   readonly #backOff: BackOff
   readonly #mostMilliseconds: number
-  #badAnswers = 0
+  /** Keys of the tokens that had a bad answer since the last good one; no more of them than are needed. */
+  readonly #badAbout = new Set<string>()
   #sent = 0
   /** Questions up to this one were sent before the last failure was seen. */
   #sentBefore = 0
@@ -39,21 +40,28 @@ export class EndpointTrouble {
   }
 
   succeeded(): void {
-    this.#badAnswers = 0
+    this.#badAbout.clear()
     this.#backOff.succeeded()
   }
 
   /**
+   * @param key of the token that was asked about
    * @param pauseMilliseconds for how long the endpoint wants to be left alone; not below 0. Heeded where the failure stops more than
    *   its own question, since the text of a token can be the reason for it too
    */
-  failed(question: number, about: FailureSubject, nowMilliseconds: number, pauseMilliseconds: number): void {
+  failed(question: number, key: string, about: FailureSubject, nowMilliseconds: number, pauseMilliseconds: number): void {
     const isNew = question > this.#sentBefore
-    if (about === 'question' || (about === 'answer' && !(isNew && ++this.#badAnswers >= BAD_ANSWERS))) return
+    if (about === 'question' || (about === 'answer' && !(isNew && this.#areBad(key)))) return
     this.#notBefore = Math.max(this.#notBefore, nowMilliseconds + this.atMost(pauseMilliseconds))
     if (!isNew) return
     this.#sentBefore = this.#sent
     this.#backOff.failed(nowMilliseconds)
+  }
+
+  /** Whether, with a bad answer about this token, it is the answers that are bad and not the token. */
+  #areBad(key: string): boolean {
+    if (this.#badAbout.size < BAD_ANSWERS) this.#badAbout.add(key)
+    return this.#badAbout.size >= BAD_ANSWERS
   }
 
   /** No pause is longer than any, whatever the endpoint asks for. */

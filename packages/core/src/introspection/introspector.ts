@@ -5,7 +5,7 @@ import type { KeySet } from '../keys/key-set.js'
 import type { Limits } from '../limits.js'
 import type { Eventual } from '../thenable.js'
 import type { JsonObject } from '../token/json.js'
-import { type AnswerRefusal, TokenAnswerError } from './answer.js'
+import { type ActorSigns, type AnswerRefusal, TokenAnswerError } from './answer.js'
 import { StatusError, subjectOf } from './endpoint.js'
 import { EndpointTrouble } from './endpoint-trouble.js'
 import { type IntrospectionSettings, readIntrospectionOptions } from './introspection-options.js'
@@ -20,7 +20,7 @@ export interface Introspected<T> {
   readonly claims: JsonObject
   /** When the question was sent, in milliseconds since the epoch. */
   readonly askedAt: number
-  /** What the caller made of it; kept as long as the answer. */
+  /** What the caller made of it, kept as long as the answer; see {@link Introspector.accepted}. */
   made: T | null
 }
 
@@ -34,6 +34,11 @@ export interface Introspector<T> {
    *   `token_malformed`: it is too long to be asked about; `introspection_unavailable`, `keys_unavailable`: our trouble
    */
   ask(token: string): Eventual<Introspected<T>>
+  /**
+   * Takes note that a token was found good here, with what the caller made of the answer. What is asked about such tokens comes before what
+   * is asked about all others, which strangers can send in any number.
+   */
+  accepted(token: string, answer: Introspected<T>, made: T): void
   /** Forgets what is known of every token: nothing is believed until it is said in answer to a question that was sent after this. */
   forget(): void
   /** Ends what goes on in the background. */
@@ -55,6 +60,7 @@ export interface IntrospectionEnvironment {
   /** From 0 to 1: spreads refreshes and pauses. */
   readonly random: () => number
   readonly toleranceSeconds: number
+  readonly actors: ActorSigns
 }
 
 /**
@@ -67,7 +73,7 @@ export function resolveIntrospection<T>(value: unknown, where: string, environme
 
 /** Most questions under way at a time, of one issuer. */
 const MOST_QUESTIONS = 128
-/** How many of them are for tokens that have been active: invented ones must not keep these from being asked about again. */
+/** How many of them are for tokens that were accepted here: others must not keep these from being asked about again. */
 const RESERVED_QUESTIONS = 32
 /** When an answer in use is asked for again: after this part of its time, up to {@link JITTER} of that earlier. */
 const REFRESH_PART = 0.8
@@ -75,20 +81,28 @@ const JITTER = 0.1
 /** Longest time for which a refusal is remembered: a token that an issuer's replicas do not know yet must not wait long. */
 const MOST_REFUSED_MILLISECONDS = 10_000
 
+/** A parsed answer takes about this many times its text, and what is made of it names the token by its own text. */
+const BYTES_PER_CHARACTER = 6
+const BYTES_PER_TOKEN_CHARACTER = 2
+
 const JSON_TYPE = 'application/json'
 const SIGNED_TYPE = 'application/token-introspection+jwt'
+
+/** What comes of a question: an answer, or a refusal, which is made for each of those who wait. */
+type Outcome<T> = Introspected<T> | (() => AuthError)
 
 interface Question<T> {
   /** Steady time. */
   readonly sentAt: number
-  readonly answer: Promise<Introspected<T>>
+  /** Never rejects. */
+  readonly outcome: Promise<Outcome<T>>
 }
 
 class EndpointIntrospector<T> implements Introspector<T> {
   readonly #settings: IntrospectionSettings
   readonly #environment: IntrospectionEnvironment
   readonly #asking: WordOptions
-  /** With questions about tokens that have been active, and with all others: what a stranger's text leads to stops strangers alone. */
+  /** With questions about tokens that were accepted here, and with all others: what a stranger's text leads to stops strangers alone. */
   readonly #regulars: EndpointTrouble
   readonly #strangers: EndpointTrouble
   readonly #kept: KeptAnswers<Introspected<T>>
@@ -120,11 +134,11 @@ class EndpointIntrospector<T> implements Introspector<T> {
   }
 
   #known(key: string, token: string): Introspected<T> | undefined {
-    const kept = this.#kept.active(key)
+    const kept = this.#kept.find(key)
     if (kept === undefined) return undefined
     const now = this.#environment.now()
     const steadyNow = this.#clock.at(now)
-    if (now >= kept.expiresAt || (kept.proof !== null && !stillProves(kept.proof, this.#environment.keys))) {
+    if (!(now < kept.expiresAt) || (kept.proof !== null && !stillProves(kept.proof, this.#environment.keys))) {
       this.#kept.forget(key) // for good: RFC 7662 4 lets no answer be kept beyond `exp`
       return undefined
     }
@@ -139,16 +153,17 @@ class EndpointIntrospector<T> implements Introspector<T> {
     const known = this.#known(key, token)
     if (known !== undefined) return known
     const steadyNow = this.#steadyNow()
-    const refused = this.#kept.refusal(key, steadyNow)
-    if (refused?.reason === 'introspection_unavailable') {
-      throw this.#unavailable(this.#troubleWith(key).failure, refused.until - steadyNow)
-    }
-    if (refused !== undefined) throw new AuthError(refused.reason)
+    this.#stopIfRefused(key, steadyNow)
     const question = this.#underWay.get(key)
-    if (question === undefined) return this.#send(key, token, steadyNow)
+    if (question === undefined) return given(this.#send(key, token, steadyNow))
     // Who joins a question believes its answer for as long as anybody else: since it was sent.
-    if (steadyNow - question.sentAt < this.#settings.cacheMilliseconds) return question.answer
+    if (steadyNow - question.sentAt < this.#settings.cacheMilliseconds) return given(question.outcome)
     return this.#askNext(key, token, question)
+  }
+
+  accepted(token: string, answer: Introspected<T>, made: T): void {
+    answer.made = made
+    this.#kept.accept(keyOf(token))
   }
 
   forget(): void {
@@ -164,72 +179,101 @@ class EndpointIntrospector<T> implements Introspector<T> {
     return this.#clock.at(this.#environment.now())
   }
 
-  #isRegular(key: string): boolean {
-    return this.#kept.active(key) !== undefined
+  #troubleWith(key: string): EndpointTrouble {
+    return this.#kept.isRegular(key) ? this.#regulars : this.#strangers
   }
 
-  #troubleWith(key: string): EndpointTrouble {
-    return this.#isRegular(key) ? this.#regulars : this.#strangers
+  /** @throws {AuthError} where the last answer about a token is a refusal, or there was none and the token is left alone for a while */
+  #stopIfRefused(key: string, steadyNow: number): void {
+    const refused = this.#kept.refusal(key, steadyNow)
+    if (refused === undefined) return
+    if (refused.reason !== 'introspection_unavailable') throw new AuthError(refused.reason)
+    throw this.#unavailable(this.#troubleWith(key).failure, refused.until - steadyNow)
   }
 
   /** One more question for all who came after the one under way was sent: the first of them sends it. */
-  #askNext(key: string, token: string, { answer }: Question<T>): Promise<Introspected<T>> {
-    const ask = () => this.#underWay.get(key)?.answer ?? this.#send(key, token, this.#steadyNow())
-    return answer.then(ask, ask)
+  async #askNext(key: string, token: string, { outcome }: Question<T>): Promise<Introspected<T>> {
+    await outcome
+    const steadyNow = this.#steadyNow()
+    this.#stopIfRefused(key, steadyNow)
+    return given(this.#underWay.get(key)?.outcome ?? this.#send(key, token, steadyNow))
   }
 
   /** In the background: nobody waits, and a failure changes nothing until the answer's time is over. */
   #refresh(key: string, token: string, steadyNow: number): void {
     if (this.#closed || this.#underWay.has(key) || this.#kept.refusal(key, steadyNow) !== undefined) return
-    if (this.#troubleWith(key).waitMilliseconds(steadyNow) > 0 || this.#underWay.size >= MOST_QUESTIONS) return
-    this.#send(key, token, steadyNow).catch(() => {})
+    if (this.#hindrance(key, steadyNow) === null) this.#start(key, token, steadyNow).catch(() => {})
   }
 
-  #send(key: string, token: string, sentAt: number): Promise<Introspected<T>> {
-    const trouble = this.#troubleWith(key)
-    this.#stopInPause(trouble, sentAt)
-    const most = this.#isRegular(key) ? MOST_QUESTIONS : MOST_QUESTIONS - RESERVED_QUESTIONS
-    if (this.#underWay.size >= most) throw this.#unavailable(new FetchError('too many questions are under way'), 0)
-    const answer = this.#answered(key, token, sentAt, trouble).finally(() => this.#underWay.delete(key))
-    this.#underWay.set(key, { sentAt, answer })
-    return answer
+  /** @throws {AuthError} where nothing is asked now */
+  #send(key: string, token: string, steadyNow: number): Promise<Outcome<T>> {
+    const hindrance = this.#hindrance(key, steadyNow)
+    if (hindrance !== null) throw hindrance()
+    return this.#start(key, token, steadyNow)
   }
 
-  #stopInPause(trouble: EndpointTrouble, steadyNow: number): void {
+  #start(key: string, token: string, sentAt: number): Promise<Outcome<T>> {
+    const outcome = this.#outcome(key, token, sentAt, this.#troubleWith(key)).finally(() => this.#underWay.delete(key))
+    this.#underWay.set(key, { sentAt, outcome })
+    return outcome
+  }
+
+  /** Why nothing can be asked about a token now; `null`: it can. */
+  #hindrance(key: string, steadyNow: number): (() => AuthError) | null {
+    const most = this.#kept.isRegular(key) ? MOST_QUESTIONS : MOST_QUESTIONS - RESERVED_QUESTIONS
+    const pause = this.#pauseOf(this.#troubleWith(key), steadyNow)
+    if (pause !== null || this.#underWay.size < most) return pause
+    return () => this.#unavailable(new FetchError('too many questions are under way'), 0)
+  }
+
+  #pauseOf(trouble: EndpointTrouble, steadyNow: number): (() => AuthError) | null {
     const wait = trouble.waitMilliseconds(steadyNow)
-    if (wait > 0) throw this.#unavailable(trouble.failure, wait)
+    const { failure } = trouble
+    return wait > 0 ? () => this.#unavailable(failure, wait) : null
   }
 
-  async #answered(key: string, token: string, sentAt: number, trouble: EndpointTrouble): Promise<Introspected<T>> {
-    const { signing } = this.#asking
-    if (signing !== null) await freshKeys(signing) // without them the answer could not be proved: nothing is asked
+  async #outcome(key: string, token: string, sentAt: number, trouble: EndpointTrouble): Promise<Outcome<T>> {
+    const lacking = await this.#lackingKeys()
+    if (lacking !== null) return lacking
     const question = trouble.sends()
     const generation = this.#generation
     const isOutdated = () => generation !== this.#generation
     let answer: Introspected<T> | AnswerRefusal | null = null
     try {
       const word = await askForWord(token, this.#asking)
-      if (!isOutdated()) answer = this.#keep(key, word, sentAt)
+      if (!isOutdated()) answer = this.#keep(key, token, word, sentAt)
     } catch (error) {
       const failure = failureOf(error)
       if (!(isOutdated() && failure instanceof AnswerError)) {
         const told = this.#failed(key, question, failure, trouble)
-        throw error instanceof AuthError ? error : told
+        return error instanceof AuthError ? () => error.again() : told
       }
     }
     if (answer === null) {
       // Everything was forgotten meanwhile: nobody is told what was so before. The place among the questions under way is still ours.
       const again = this.#steadyNow()
-      this.#stopInPause(trouble, again)
-      return this.#answered(key, token, again, trouble)
+      return this.#pauseOf(trouble, again) ?? this.#outcome(key, token, again, trouble)
     }
     trouble.succeeded()
-    if (typeof answer === 'string') throw new AuthError(answer)
-    return answer
+    if (typeof answer !== 'string') return answer
+    const reason = answer
+    return () => new AuthError(reason)
+  }
+
+  /** Without keys a signed answer could not be proved: then nothing is asked. */
+  async #lackingKeys(): Promise<(() => AuthError) | null> {
+    const { signing } = this.#asking
+    try {
+      if (signing !== null) await freshKeys(signing)
+      return null
+    } catch (error) {
+      return () => (error instanceof AuthError ? error.again() : new AuthError('keys_unavailable'))
+    }
   }
 
   /** @throws {TokenAnswerError} where the answer is another token's */
-  #keep(key: string, { said, askedAt, proof, characters }: Word, sentAt: number): Introspected<T> | AnswerRefusal {
+  #keep(key: string, token: string, word: Word, sentAt: number): Introspected<T> | AnswerRefusal {
+    const { said, askedAt, proof, characters } = word
     const { now, random } = this.#environment
     const { cacheMilliseconds } = this.#settings
     if (typeof said === 'string') {
@@ -240,22 +284,27 @@ class EndpointIntrospector<T> implements Introspector<T> {
     if (jti !== null && this.#kept.isTaken(jti, key)) throw new TokenAnswerError('the answer is about another token')
     const answer: Introspected<T> = { claims: said, askedAt, made: null }
     const expiresAt = expiryOf(said)
-    if (now() >= expiresAt) return answer // whether that is too late for a call is judged with the other claims
+    if (!(now() < expiresAt)) {
+      this.#kept.forget(key) // what was said before is not so any more
+      return answer // whether that is too late for a call is judged with the other claims
+    }
+    const bytes = characters * BYTES_PER_CHARACTER + token.length * BYTES_PER_TOKEN_CHARACTER
     const refreshAt = sentAt + cacheMilliseconds * REFRESH_PART * (1 - random() * JITTER)
-    this.#kept.keep(key, { answer, sentAt, refreshAt, expiresAt, proof, jti, characters })
+    this.#kept.keep(key, { answer, sentAt, refreshAt, expiresAt, proof, jti, bytes })
     return answer
   }
 
-  #failed(key: string, question: number, failure: FetchError, trouble: EndpointTrouble): AuthError {
+  #failed(key: string, question: number, failure: FetchError, trouble: EndpointTrouble): () => AuthError {
     const now = this.#steadyNow()
     const subject = subjectOf(failure)
     const asked = failure instanceof StatusError ? trouble.atMost(failure.pauseMilliseconds) : 0
     trouble.failure = failure
-    trouble.failed(question, subject, now, asked)
-    if (subject === 'endpoint') return this.#unavailable(failure, trouble.waitMilliseconds(now))
+    trouble.failed(question, key, subject, now, asked)
+    const wait = trouble.waitMilliseconds(now)
+    if (subject === 'endpoint') return () => this.#unavailable(failure, wait)
     const pause = Math.max(asked, this.#environment.limits.retryAfterSeconds * 1000)
     this.#kept.pause(key, now + pause) // so long its caller is told to wait
-    return this.#unavailable(failure, Math.max(pause, trouble.waitMilliseconds(now)))
+    return () => this.#unavailable(failure, Math.max(pause, wait))
   }
 
   /** Our trouble, and when to come again. The failure is told anew: the one that is kept has seen other requests. */
@@ -263,6 +312,12 @@ class EndpointIntrospector<T> implements Introspector<T> {
     const retryAfterSeconds = Math.max(this.#environment.limits.retryAfterSeconds, Math.ceil(waitMilliseconds / 1000))
     return new AuthError('introspection_unavailable', { retryAfterSeconds, cause: new FetchError(message, status) })
   }
+}
+
+async function given<T>(outcome: Promise<Outcome<T>>): Promise<Introspected<T>> {
+  const answer = await outcome
+  if (typeof answer === 'function') throw answer()
+  return answer
 }
 
 /** The whole text, so that no two tokens are one; as a digest, so that none is kept. */

@@ -16,8 +16,8 @@ export interface KeptAnswer<A> {
   readonly proof: AnswerProof | null
   /** The token's id, as the answer says it. */
   readonly jti: string | null
-  /** Length of the answer as it was written. */
-  readonly characters: number
+  /** About the memory that it takes, with what is made of it. */
+  readonly bytes: number
 }
 
 /** Why a token is not asked about at the moment. */
@@ -27,34 +27,46 @@ interface KeptRefusal {
   readonly until: number
 }
 
-/** A parsed answer takes about this many times its text. */
-const BYTES_PER_CHARACTER = 6
+/** Memory for answers about tokens that were not accepted here, in bytes. */
+const OTHERS_BYTES = DEFAULT_CACHE_BYTES / 8
 
 /**
- * Answers of one issuer by a digest of their token, within bounds. Those about active tokens stand apart from all others: tokens that
- * somebody invents, however many, take the place of none of them. One that is too old to be believed stays until its place is needed,
- * and shows that its token is not an invented one.
+ * Answers of one issuer by a digest of their token, within bounds. Those about regular tokens, which were accepted here once, stand apart
+ * from all others: neither invented tokens nor good ones that are for somebody else, however many, take the place of one of them. A mark
+ * outlives its answer: that an answer is not believed any more says nothing against the token.
  */
 export class KeptAnswers<A> {
-  readonly #active: LRUCache<string, KeptAnswer<A>>
+  readonly #regular: LRUCache<string, KeptAnswer<A>>
+  readonly #others: LRUCache<string, KeptAnswer<A>>
   readonly #refused: LRUCache<string, KeptRefusal>
+  readonly #marks: LRUCache<string, true>
   /** Which token an id belongs to. */
   readonly #keys = new Map<string, string>()
 
   constructor(maxEntries: number) {
-    this.#active = new LRUCache<string, KeptAnswer<A>>({
-      max: maxEntries,
-      maxSize: DEFAULT_CACHE_BYTES,
-      sizeCalculation: ({ characters }) => Math.max(1, characters) * BYTES_PER_CHARACTER,
-      dispose: ({ jti }, key) => {
-        if (jti !== null && this.#keys.get(jti) === key) this.#keys.delete(jti)
-      },
-    })
+    const answers = (maxSize: number) =>
+      new LRUCache<string, KeptAnswer<A>>({
+        max: maxEntries,
+        maxSize,
+        sizeCalculation: ({ bytes }) => Math.max(1, bytes),
+        dispose: ({ jti }, key) => {
+          if (jti !== null && this.#keys.get(jti) === key) this.#keys.delete(jti)
+        },
+      })
+    this.#regular = answers(DEFAULT_CACHE_BYTES)
+    this.#others = answers(OTHERS_BYTES)
     this.#refused = new LRUCache<string, KeptRefusal>({ max: maxEntries })
+    this.#marks = new LRUCache<string, true>({ max: maxEntries })
   }
 
-  active(key: string): KeptAnswer<A> | undefined {
-    return this.#active.get(key)
+  /** An answer about an active token. */
+  find(key: string): KeptAnswer<A> | undefined {
+    return this.#regular.get(key) ?? this.#others.get(key)
+  }
+
+  /** Whether a token was accepted here once, and not called inactive since. */
+  isRegular(key: string): boolean {
+    return this.#marks.get(key) !== undefined
   }
 
   refusal(key: string, steadyNow: number): KeptRefusal | undefined {
@@ -70,13 +82,23 @@ export class KeptAnswers<A> {
 
   keep(key: string, kept: KeptAnswer<A>): void {
     this.#refused.delete(key)
-    this.#active.set(key, kept)
-    if (kept.jti !== null && this.#active.has(key)) this.#keys.set(kept.jti, key)
+    this.forget(key)
+    const answers = this.isRegular(key) ? this.#regular : this.#others
+    answers.set(key, kept)
+    if (kept.jti !== null && answers.has(key)) this.#keys.set(kept.jti, key)
+  }
+
+  /** Makes a token a regular one. */
+  accept(key: string): void {
+    this.#marks.set(key, true)
+    const kept = this.#others.get(key)
+    if (kept !== undefined) this.keep(key, kept)
   }
 
   /** The answer that a token is not good, which ends every other answer about it. */
   refuse(key: string, refusal: KeptRefusal): void {
-    this.#active.delete(key)
+    this.#marks.delete(key)
+    this.forget(key)
     this.#refused.set(key, refusal)
   }
 
@@ -85,14 +107,16 @@ export class KeptAnswers<A> {
     this.#refused.set(key, { reason: 'introspection_unavailable', until })
   }
 
-  /** Forgets what is known of an active token. */
+  /** Forgets the answer about an active token. */
   forget(key: string): void {
-    this.#active.delete(key)
+    this.#regular.delete(key)
+    this.#others.delete(key)
   }
 
-  /** Forgets what is known of every token. */
+  /** Forgets the answers about every token. */
   clear(): void {
-    this.#active.clear()
+    this.#regular.clear()
+    this.#others.clear()
     this.#refused.clear()
   }
 }

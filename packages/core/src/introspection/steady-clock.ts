@@ -25,6 +25,7 @@ export class SteadyClock {
   /** The steady time at which the clock shows a time, both in milliseconds. Asked in the order in which the clock was read. */
   at(clock: number): number {
     const monotonic = this.#monotonic()
+    if (!Number.isFinite(clock)) return this.#latest // no time at all: the next one that is shown tells how much has gone
     const wentBack = clock < this.#shown
     const gone = Math.max(wentBack ? 0 : clock - this.#from.clock, monotonic - this.#from.monotonic)
     this.#latest = Math.max(this.#latest, this.#from.steady + gone)

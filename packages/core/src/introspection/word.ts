@@ -1,4 +1,5 @@
 import { AnswerError } from '../keys/fetch-json.js'
+import type { Limits } from '../limits.js'
 import { isObject, type JsonObject, parseStrictJson } from '../token/json.js'
 import { type AnswerPolicy, type AnswerRefusal, judgeAnswer } from './answer.js'
 import { askEndpoint, type EndpointOptions } from './endpoint.js'
@@ -21,6 +22,7 @@ export interface WordOptions extends AnswerPolicy {
   readonly endpoint: EndpointOptions
   /** `null`: answers are not signed. */
   readonly signing: SignedAnswerPolicy | null
+  readonly limits: Limits
 }
 
 /**
@@ -37,7 +39,7 @@ export async function askForWord(token: string, options: WordOptions): Promise<W
   return { said: judgeAnswer(answer, token, options), askedAt, proof, characters: text.length }
 }
 
-function plainAnswer(text: string, { limits }: AnswerPolicy): JsonObject {
+function plainAnswer(text: string, { limits }: WordOptions): JsonObject {
   const answer = parseStrictJson(text, limits.jsonDepth)
   if (!isObject(answer)) throw new AnswerError('the answer is not a JSON object')
   return answer

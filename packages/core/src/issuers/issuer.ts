@@ -123,14 +123,15 @@ export function resolveIssuer(options: unknown, where: string, environment: Issu
     clientIds: clientIds === null ? null : new Set(clientIds),
     mapping,
   })
+  const dialect = dialectWith(actor, `${where}.actor`)
   return Object.freeze({
     issuer,
     algorithms,
     ...keys,
     binding: resolveBinding(members, where, environment),
     claims,
-    dialect: dialectWith(actor, `${where}.actor`),
-    ...resolveWays(members, where, environment, { issuer, algorithms, keys: keys.keys, claims, actor, dialectWith }),
+    dialect,
+    ...resolveWays(members, where, environment, { issuer, algorithms, keys: keys.keys, claims, actor, dialect, dialectWith }),
   })
 }
 
@@ -157,7 +158,7 @@ function dialectReader(members: Members, where: string, mapping: ClaimMapping): 
       ...shared,
       forms,
       foreign: markersWithout([...actors.flatMap(({ reads }) => reads), ...ignored]),
-      markers: [['may_act'], ...markersWithout(ignored), ...forms.flatMap((form) => (form.path === null ? [] : [form.path]))],
+      markers: [...markersWithout(ignored), ...forms.flatMap((form) => (form.path === null ? [] : [form.path]))],
     })
   }
 }

@@ -1,8 +1,11 @@
 import type { ClaimPolicy } from '../claims/claim-check.js'
 import { booleanAt, listAt, type Members, membersOf, optional, stringAt } from '../config-shape.js'
 import { type Decrypter, resolveDecryption } from '../decryption/decrypter.js'
+import { namesActor } from '../delegation/decode.js'
 import type { Dialect } from '../delegation/dialect.js'
+import { hasMarker } from '../delegation/markers.js'
 import { ConfigError } from '../errors.js'
+import type { ActorSigns } from '../introspection/answer.js'
 import type { IntrospectionOptions } from '../introspection/introspection-options.js'
 import { type Introspector, resolveIntrospection } from '../introspection/introspector.js'
 import type { KeySet } from '../keys/key-set.js'
@@ -48,7 +51,8 @@ interface ReadIssuer {
   readonly algorithms: ReadonlySet<string>
   readonly keys: KeySet
   readonly claims: ClaimPolicy
-  /** The issuer's dialect, with other ways of writing who acts. */
+  readonly dialect: Dialect
+  /** The same with other ways of writing who acts. */
   dialectWith(actor: unknown, where: string): Dialect
   readonly actor: unknown
 }
@@ -65,6 +69,7 @@ export function resolveWays(members: Members, where: string, environment: Issuer
     )
   }
   const { issuer, algorithms, keys } = read
+  const { limits } = environment
   const all = { ...environment, issuer, algorithms, keys }
   const only = isOpaqueOnly(members, where)
   return {
@@ -72,15 +77,22 @@ export function resolveWays(members: Members, where: string, environment: Issuer
       members,
       'introspection',
       where,
-      (value, at) => ({
-        introspector: resolveIntrospection<object>(value, at, all),
-        only,
-        claims: claimsOfAnswers(read.claims, value, at),
-        dialect: read.dialectWith(...actorOfAnswers(value, at, read.actor)),
-      }),
+      (value, at) => {
+        const dialect = read.dialectWith(...actorOfAnswers(value, at, read.actor))
+        const actors: ActorSigns = {
+          inToken: (unverifiedClaims) => hasMarker(unverifiedClaims, read.dialect.markers),
+          inAnswer: (claims) => namesActor(claims, dialect, limits),
+        }
+        return {
+          introspector: resolveIntrospection<object>(value, at, { ...all, actors }),
+          only,
+          claims: claimsOfAnswers(read.claims, value, at),
+          dialect,
+        }
+      },
       null,
     ),
-    decrypter: optional(members, 'decryption', where, (value, at) => resolveDecryption(value, at, environment.limits), null),
+    decrypter: optional(members, 'decryption', where, (value, at) => resolveDecryption(value, at, limits), null),
     statusLists: optional(members, 'statusList', where, (value, at) => resolveStatusList(value, at, all), null),
   }
 }

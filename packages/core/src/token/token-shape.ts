@@ -1,4 +1,4 @@
-import { isObject } from './json.js'
+import { isObject, type JsonObject } from './json.js'
 
 /**
  * Whether a token is a JWT by its shape, well-formed or not: its first part, up to a dot, reads as a JSON object in base64url, however
@@ -8,10 +8,23 @@ import { isObject } from './json.js'
 export function isJwtShaped(token: string): boolean {
   if (!token.includes('.')) return false
   const [header = ''] = token.replace(LEADING_DOTS, '').split('.', 1)
+  return looselyRead(header) !== null
+}
+
+/**
+ * What a token that is a JWT by its shape claims, however loosely it is written; `null` where it is none, or claims nothing that can be
+ * read. Nothing of it is proved: it is only good for holding something against it.
+ */
+export function unverifiedClaimsOf(token: string): JsonObject | null {
+  return isJwtShaped(token) ? looselyRead(token.replace(LEADING_DOTS, '').split('.', 2)[1] ?? '') : null
+}
+
+function looselyRead(part: string): JsonObject | null {
   try {
-    return isObject(JSON.parse(Buffer.from(header, 'base64url').toString('utf8').replace(BYTE_ORDER_MARK, '')))
+    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString('utf8').replace(BYTE_ORDER_MARK, ''))
+    return isObject(value) ? value : null
   } catch {
-    return false
+    return null
   }
 }
 

@@ -1,8 +1,13 @@
 /** One issuer that is asked about tokens, by the tests' clock. */
 import { AuthError, type JsonObject, type Limits } from '@behalf/core'
 import { createSigningKey, type SigningKey } from '@behalf/testing'
-import { expect } from 'vitest'
-import type { IntrospectionServer } from '../../../../test/support/introspection-server.js'
+import { afterAll, afterEach, beforeEach, expect } from 'vitest'
+import {
+  createIntrospectionServer,
+  type IntrospectionServer,
+  type Reply,
+  says,
+} from '../../../../test/support/introspection-server.js'
 import {
   type Introspected,
   type IntrospectionEnvironment,
@@ -21,7 +26,7 @@ export const CLIENT_ID = 'api:one'
 export const SECRET = 'tops3cret:ä+%&='
 export const KEY: SigningKey = createSigningKey('ES256', { kid: 'key-1' })
 
-/** Milliseconds since the epoch. Tests put it back to {@link START} before they begin. */
+/** Milliseconds since the epoch. Tests of an {@link endpointForTests} begin at {@link START}. */
 export const clock = {
   time: START,
   now: () => clock.time,
@@ -38,6 +43,9 @@ export const GOOD: JsonObject = {
   exp: START_SECONDS + 3600,
 }
 
+/** The honest answer about an active token. */
+export const ACTIVE: JsonObject = { active: true, ...GOOD }
+
 const underWay = new Set<Promise<unknown>>()
 
 /** Resolves when every question that was begun, also in the background, has come to its end. */
@@ -48,6 +56,23 @@ export async function quiet(server: Pick<IntrospectionServer, 'idle'>): Promise<
     await server.idle()
     await settle()
   } while (underWay.size > 0)
+}
+
+/**
+ * An endpoint for all tests of a file: each begins at {@link START}, with nothing asked yet, and is over when nothing is under way
+ * any more.
+ * @param reply how it answers at first
+ */
+export async function endpointForTests(reply: Reply = says({ active: false })): Promise<IntrospectionServer> {
+  const server = await createIntrospectionServer()
+  beforeEach(() => {
+    clock.time = START
+    server.reset()
+    server.reply = reply
+  })
+  afterEach(() => quiet(server))
+  afterAll(() => server.close())
+  return server
 }
 
 /** Nothing takes so long, however slow the machine. */
@@ -75,6 +100,8 @@ function optionsAt(server: Pick<IntrospectionServer, 'endpoint'>, more: object =
   }
 }
 
+export const hasActor = (claims: JsonObject) => claims['act'] !== undefined
+
 export function environmentOf({ limits, ...more }: Environment = {}): IntrospectionEnvironment {
   const all = { ...DEFAULT_LIMITS, ...UNHURRIED, ...limits }
   return {
@@ -90,18 +117,27 @@ export function environmentOf({ limits, ...more }: Environment = {}): Introspect
     now: clock.now,
     random: () => 0,
     toleranceSeconds: 5,
+    actors: { inToken: hasActor, inAnswer: hasActor },
     ...more,
     limits: all,
   }
 }
 
+/** @param isGood whether a token that is active is found good here, as its claims would say it */
 export function asking(
   server: Pick<IntrospectionServer, 'endpoint'>,
   options: object = {},
   environment: Environment = {},
+  isGood: (token: string) => boolean = () => true,
 ): Asking {
   const introspector = resolveIntrospection<string>(optionsAt(server, options), 'introspection', environmentOf(environment))
-  const ask = async (token: string) => introspector.known(token) ?? (await introspector.ask(token))
+  const ask = async (token: string) => {
+    const known = introspector.known(token)
+    if (known !== undefined) return known
+    const answer = await introspector.ask(token)
+    if (isGood(token)) introspector.accepted(token, answer, 'what was made of it')
+    return answer
+  }
   const failure = async (token: string) => {
     try {
       await ask(token)

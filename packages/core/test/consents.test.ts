@@ -474,6 +474,26 @@ describe('whenCache', () => {
     expect(when).toHaveBeenCalledTimes(4)
   })
 
+  it('nor where the token was proved twice at once: what is known of it is one and the same', async () => {
+    const both = deferred()
+    const [first, second] = [deferred<unknown>(), deferred<unknown>()]
+    const answers = [first.promise, second.promise, until(60, 'third')]
+    const { when, world } = asking(() => {
+      if (answers.length === 2) both.resolve()
+      return answers.shift()
+    })
+    const token = tokenOf(SUPPORT)
+    const calls = [world.call(token), world.call(token)]
+    await both.promise
+    first.resolve(false)
+    const codes = [(await calls[0])?.code]
+    second.resolve(until(60, 'second'))
+    codes.push((await calls[1])?.code)
+    expect(codes).toEqual(['actor_unauthorized', null])
+    expect((await world.call(token)).context().consent?.consentId).toBe('third')
+    expect(when).toHaveBeenCalledTimes(3)
+  })
+
   it('does not keep an answer that came too late', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     try {

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { answers, JSON_TYPE, knows, type Reply, says, sends } from '../../../test/support/introspection-server.js'
 import { KeptAnswers } from '../src/introspection/kept-answers.js'
-import { SteadyClock } from '../src/introspection/steady-clock.js'
+import { SteadyClock } from '../src/steady-clock.js'
 import {
   ACTIVE,
   asking,

@@ -530,6 +530,20 @@ describe('a function', () => {
     expect(asked).toBe(6)
   })
 
+  test('[Design-revocation-staleness] nor is it served any longer because a clock was set back, not so far that it shows', async () => {
+    let asked = 0
+    const world = revocable({ by: 'tokenId', staleSeconds: 60, from: () => asked++ < 0 })
+    const token = tokenOf({})
+    const call = async () => (await world.call(token)).code
+    expect([await call(), asked]).toEqual([null, 1])
+    world.now += 59_000
+    expect([await call(), asked]).toEqual([null, 1])
+    world.now -= 58_000
+    expect([await call(), asked]).toEqual([null, 1])
+    world.now += 1_000
+    expect([await call(), asked]).toEqual([null, 2])
+  })
+
   test('that knows of one actor, and fails for another, has said enough', async () => {
     for (const other of [() => raise(), async () => raise(), () => new Promise<boolean>(() => {})]) {
       for (const known of [true, Promise.resolve(true)]) {

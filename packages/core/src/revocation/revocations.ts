@@ -2,6 +2,7 @@ import type { RefusalCode } from '../challenge.js'
 import type { AuthContext } from '../delegation/context.js'
 import { ConfigError } from '../errors.js'
 import type { Limits } from '../limits.js'
+import { monotonicBeside, SteadyClock } from '../steady-clock.js'
 import { andThen, type Eventual, inTime, isBelated } from '../thenable.js'
 import { type RevocationBasis, type RevocationEntry, revocationKey } from './entry.js'
 import { type ReadRevocation, type Revocation, readRevocation } from './revocation.js'
@@ -36,12 +37,18 @@ interface SetCheck {
   clearedAt: number | null
 }
 
+/** By the clock, and in steady time, both in milliseconds: a "not revoked" must not live longer because the clock was set back under it. */
+interface Moment {
+  readonly clock: number
+  readonly steady: number
+}
+
 interface QuestionCheck {
   readonly question: RevocationQuestion
   readonly staleMilliseconds: number
   readonly asked: readonly RevocationQuery[]
-  /** When the last question was asked whose answer was "not revoked", in milliseconds since the epoch. */
-  clearedAt: number | null
+  /** When the last question was asked whose answer was "not revoked". */
+  clearedAt: Moment | null
   /** How often it was said to be revoked: a "not revoked" that was asked for before that is not kept. */
   revocations: number
 }
@@ -74,6 +81,7 @@ export interface RevocationSettings {
 
 export function createRevocations(settings: RevocationSettings): Revocations {
   const { maxTokenLifetimeSeconds, checks, issuerNames, toleranceSeconds, limits, now } = settings
+  const steady = new SteadyClock(monotonicBeside(now))
   const sets = new Set(checks.flatMap(({ from }) => ('set' in from ? [from.set] : [])))
   for (const set of sets) requireOneLifetime(set, maxTokenLifetimeSeconds)
 
@@ -109,23 +117,22 @@ export function createRevocations(settings: RevocationSettings): Revocations {
     if (refusal !== null) return refusal
     const time = now()
     const known = judgeSets(setChecks, token.context.token.issuedAt, time)
-    return known !== null || questions.length === 0 ? known : askAll(questions, time)
+    return known !== null || questions.length === 0 ? known : askAll(questions, { clock: time, steady: steady.at(time) })
   }
 
   /** One after the other: the first that does not say "not revoked" is the answer. */
-  function askAll(questions: readonly QuestionCheck[], time: number): Eventual<RefusalCode | null> {
+  function askAll(questions: readonly QuestionCheck[], now: Moment): Eventual<RefusalCode | null> {
     const [first, ...rest] = questions
     if (first === undefined) return null
-    return andThen(askOne(first, time), (refusal) => refusal ?? askAll(rest, time))
+    return andThen(askOne(first, now), (refusal) => refusal ?? askAll(rest, now))
   }
 
-  function askOne(check: QuestionCheck, time: number): Eventual<RefusalCode | null> {
+  function askOne(check: QuestionCheck, now: Moment): Eventual<RefusalCode | null> {
     const { clearedAt, staleMilliseconds, asked, question } = check
-    const age = clearedAt === null ? Number.NaN : time - clearedAt
-    if (age >= 0 && age < staleMilliseconds) return null
+    if (clearedAt !== null && now.clock >= clearedAt.clock && now.steady - clearedAt.steady < staleMilliseconds) return null
     const { revocations } = check
     return andThen(askedOf(question, asked, limits.hookMilliseconds), (refusal) => {
-      if (refusal === null && check.revocations === revocations) check.clearedAt = time
+      if (refusal === null && check.revocations === revocations) check.clearedAt = now
       if (refusal === 'token_revoked') {
         check.revocations++
         check.clearedAt = null

@@ -22,6 +22,7 @@ import { type Evidence, NO_EVIDENCE, type ProvenToken } from './proven-token.js'
 import type { RequestView } from './request-view.js'
 import { refusalChannel } from './telemetry.js'
 import { andThen, type Eventual } from './thenable.js'
+import { createTroubleWarning } from './trouble-warning.js'
 
 /** Whether the next handler may run: not where the client was gone before it. */
 export type Passage = 'go_on' | 'client_gone'
@@ -114,6 +115,8 @@ export interface RefusalRecord {
 }
 
 export function createVisitLog(recorder: Recorder, unrecorded: AuditSettings['unrecorded'], now: () => number): VisitLog {
+  const warn = createTroubleWarning(now)
+
   function callerOf(context: AuthContext, { issuer, memo }: ProvenToken, refused: boolean): AuditCaller {
     // Contexts of one token differ in nothing that is told of the caller but the scopes that were left.
     if (!refused && memo.caller?.context.scopes === context.scopes) return memo.caller.told
@@ -145,7 +148,9 @@ export function createVisitLog(recorder: Recorder, unrecorded: AuditSettings['un
       return andThen(recorder.accept(event), (isAccepted) => isAccepted || unrecorded === 'allow')
     },
 
-    refused(visit, stage, { code: reason, status }, { context = null, evidence = NO_EVIDENCE, rule = null } = {}) {
+    refused(visit, stage, error, { context = null, evidence = NO_EVIDENCE, rule = null } = {}) {
+      const { code: reason, status } = error
+      if (status === 503) warn(error, stage === 'rules' ? rule : null)
       if (refusalChannel.heard) refusalChannel.publish({ code: reason, status, stage })
       if (!recorder.wants(true, context, evidence.carriesDelegation || (visit.proven?.carriesDelegation() ?? false))) return
       recorder.note(() =>

@@ -1,20 +1,31 @@
-import type { AuditEvent, AuthContext, DelegatedContext, DelegationRule, JsonValue } from '@behalf/core'
+import type { AuditEvent, AuthContext, DelegatedContext, DelegationRule, JsonValue, ResourceServerOptions } from '@behalf/core'
 import { memorySink } from '@behalf/testing'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { deferred } from '../../../test/support/deferred.js'
 import { FUZZ_FACTOR, FUZZ_SEED, FUZZ_TIMEOUT } from '../../../test/support/fuzz-settings.js'
-import { anyRule, createWorld, HeldResponse, NOW_SECONDS, requestView, settle, tokenOf } from './support/harness.js'
+import {
+  AUDIENCE,
+  anyRule,
+  createWorld,
+  HeldResponse,
+  NOW_SECONDS,
+  oauthIssuer,
+  requestView,
+  settle,
+  tokenOf,
+} from './support/harness.js'
 
 type Claims = Readonly<Record<string, JsonValue | undefined>>
 
 const SUPPORT: Claims = { act: { sub: 'support-1' } }
 
+/** About the shape of an answer. */
 let warnings: unknown[][] = []
 beforeEach(() => {
   warnings = []
   vi.spyOn(process, 'emitWarning').mockImplementation((...args: unknown[]) => {
-    warnings.push(args)
+    if ((args[1] as { code?: string }).code === 'BEHALF_WHEN_ANSWER') warnings.push(args)
   })
 })
 afterEach(() => {
@@ -209,7 +220,7 @@ describe('an answer that is an object', () => {
     expect(JSON.stringify(warnings)).not.toContain('secret')
   })
 
-  it('that is a plain no, or no answer at all, is told to nobody', async () => {
+  it('that is a plain no, or no answer at all, has no shape to speak of', async () => {
     for (const answer of [false, { allow: false, consentId: 'c' }, {}, null]) await answered(answer)
     await createWorld({ delegation: [anyRule({ when: () => Promise.reject(new Error('x')) })] }).call(SUPPORT)
     expect(warnings).toEqual([])
@@ -474,15 +485,32 @@ describe('whenCache', () => {
     expect(when).toHaveBeenCalledTimes(4)
   })
 
-  it('nor where the token was proved twice at once: what is known of it is one and the same', async () => {
+  const OPAQUE: Partial<ResourceServerOptions> = {
+    issuers: [
+      oauthIssuer({
+        introspection: {
+          endpoint: 'https://as.example.test/introspect',
+          clientId: 'api-1',
+          authentication: { method: 'client_secret_basic', clientSecret: 'a secret of tests' },
+        },
+      }),
+    ],
+    fetch: async () =>
+      Response.json({ active: true, token_type: 'Bearer', sub: 'user-1', aud: AUDIENCE, exp: NOW_SECONDS + 600, ...SUPPORT }),
+  }
+
+  it.each<[string, string, Partial<ResourceServerOptions>]>([
+    ['proved', tokenOf(SUPPORT), {}],
+    ['asked about', 'opaque', OPAQUE],
+  ])('nor where the token was %s twice at once: what is known of it is one and the same', async (_what, token, options) => {
     const both = deferred()
     const [first, second] = [deferred<unknown>(), deferred<unknown>()]
     const answers = [first.promise, second.promise, until(60, 'third')]
-    const { when, world } = asking(() => {
+    const when = vi.fn(() => {
       if (answers.length === 2) both.resolve()
-      return answers.shift()
+      return answers.shift() as never
     })
-    const token = tokenOf(SUPPORT)
+    const world = createWorld({ ...options, delegation: [anyRule({ when, whenCache: true })] })
     const calls = [world.call(token), world.call(token)]
     await both.promise
     first.resolve(false)

@@ -1,6 +1,8 @@
 /** Who counts as one of ours to an endpoint in trouble: whose token was accepted here, and nobody else, however good the token is elsewhere. */
+import { AuthError } from '@behalf/core'
 import { createSigningKey } from '@behalf/testing'
 import { describe, expect, test } from 'vitest'
+import { deferred } from '../../../test/support/deferred.js'
 import { answers, knows, type Reply, SIGNED_TYPE, says, sends, signedAnswer } from '../../../test/support/introspection-server.js'
 import type { KeySet } from '../src/keys/key-set.js'
 import { StaticKeySet } from '../src/keys/static-key-set.js'
@@ -198,6 +200,32 @@ describe('an answer that comes in the background', () => {
 })
 
 describe('those who wait for one question', () => {
+  test.each([
+    ['before it is sent', 0],
+    ['when its answer has come', 1],
+  ])(
+    '[Design-introspection-single-flight] are refused each by an error of their own: keys are not there %s',
+    async (_what, times) => {
+      const known = new StaticKeySet({ keys: [KEY.jwk] }, 'jwks', DEFAULT_LIMITS)
+      const down = deferred<never>()
+    down.promise.catch(() => {}) // asked only later, where the question is sent first
+      let left = times
+      const within = () => (left-- > 0 ? known.within(0) : down.promise)
+      const keys = Object.assign(Object.create(known) as KeySet, { within })
+      const nowSeconds = START_SECONDS
+      const text = signedAnswer({ key: KEY, issuer: ISSUER, audience: CLIENT_ID, nowSeconds, answer: ACTIVE })
+      server.reply = sends(text, SIGNED_TYPE)
+      const api = asking(server, { signed: true }, { keys })
+      const both = [api.error('a-token'), api.error('a-token')]
+      down.reject(new AuthError('keys_unavailable', { retryAfterSeconds: 7 }))
+      const [one, other] = await Promise.all(both)
+      for (const { code, headers } of [one, other] as AuthError[])
+        expect([code, headers['retry-after']]).toEqual(['keys_unavailable', '7'])
+      expect(one).not.toBe(other)
+      expect(server.asked).toHaveLength(times)
+    },
+  )
+
   test.each<[string, Reply]>([
     ['says no', says({ active: false })],
     ['fails', answers(500)],

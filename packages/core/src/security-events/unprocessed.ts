@@ -1,3 +1,4 @@
+import { createRareWarning } from '../rare-warning.js'
 import { isBelated } from '../thenable.js'
 
 /** An authentic event that should end tokens, and ends none. Holds nothing of the event. */
@@ -14,9 +15,6 @@ export interface UnprocessedEvent {
   readonly reason: 'subject_not_supported' | 'critical_member' | 'subject_not_expected' | 'not_kept'
 }
 
-/** At most one warning in this time, in milliseconds. */
-const WARNING_INTERVAL_MILLISECONDS = 60_000
-
 /** Who is told of unprocessed events: the application, or whoever reads the warnings of the process. */
 export function createNotice(
   onUnprocessed: ((event: UnprocessedEvent) => unknown) | null,
@@ -31,13 +29,6 @@ export function createNotice(
 }
 
 function createWarning(now: () => number): (event: UnprocessedEvent) => void {
-  let warnedAt = Number.NEGATIVE_INFINITY
-  return ({ event, reason }) => {
-    const since = now() - warnedAt
-    if (since >= 0 && since < WARNING_INTERVAL_MILLISECONDS) return
-    warnedAt = now()
-    process.emitWarning(`behalf: a security event (${event}) ended no tokens: ${reason}`, {
-      code: 'BEHALF_SECURITY_EVENT_UNPROCESSED',
-    })
-  }
+  const warn = createRareWarning('BEHALF_SECURITY_EVENT_UNPROCESSED', now)
+  return ({ event, reason }) => warn(`a security event (${event}) ended no tokens: ${reason}`)
 }

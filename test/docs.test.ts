@@ -1,13 +1,13 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { dirname, join, posix } from 'node:path'
-import { AuthError, DEFAULT_LIMITS, type IssuerOptions, REFUSAL_CODES } from '@behalf/core'
+import { AuthError, DEFAULT_LIMITS, type IssuerOptions, type JsonObject, REFUSAL_CODES } from '@behalf/core'
 import { oauth } from '@behalf/core/issuers'
 import { resourceServer } from '@behalf/express'
 import * as testing from '@behalf/testing'
 import { createTestIssuer, memorySink, type TestIssuer, testContext } from '@behalf/testing'
 import request from 'supertest'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import * as contextSnippet from '../docs/snippets/context.js'
 import * as endingSnippet from '../docs/snippets/ending.js'
 import * as expressSnippet from '../docs/snippets/express.js'
@@ -17,6 +17,7 @@ import * as publicPaths from '../docs/snippets/public-paths.js'
 import * as securityEventsSnippet from '../docs/snippets/security-events.js'
 import * as systemsSnippet from '../docs/snippets/systems.js'
 import * as testingSnippet from '../docs/snippets/testing.js'
+import * as testingTokensSnippet from '../docs/snippets/testing-tokens.js'
 import * as upgradeSnippet from '../docs/snippets/upgrade.js'
 import * as vendors from '../docs/snippets/vendors.js'
 import { DELEGATION_MARKERS, pathName } from '../packages/core/src/delegation/markers.js'
@@ -134,6 +135,30 @@ describe('snippets do what the pages say', () => {
     expect(() => resourceServer({ issuers: opaqueSnippet.issuersWith(key, key) })).not.toThrow()
     await request(securityEventsSnippet.app).get('/security-events').expect(404)
     await request(securityEventsSnippet.app).post('/security-events').type('application/secevent+jwt').send('x').expect(400)
+  })
+
+  test('security-events-koa.ts receives, too', async () => {
+    const { app } = await import('../docs/snippets/security-events-koa.js')
+    await request(app.callback()).get('/security-events').expect(404)
+    await request(app.callback()).post('/security-events').type('application/secevent+jwt').send('x').expect(400)
+  })
+
+  test('decryption-key.ts makes a key that a server takes', async () => {
+    const said = vi.spyOn(console, 'log').mockImplementation(() => {})
+    await import('../docs/snippets/decryption-key.js')
+    const [secret, shown] = said.mock.calls.map(([, jwk]) => JSON.parse(String(jwk)) as JsonObject)
+    said.mockRestore()
+    const decryption = { keys: [secret as JsonObject], algorithms: ['ECDH-ES+A256KW' as const] }
+    const issuer = oauth({ issuer: 'https://as.example.com', audience: 'https://api.example.com', decryption })
+    expect(() => resourceServer({ issuers: [issuer] })).not.toThrow()
+    expect([shown?.['kid'], shown?.['d']]).toEqual([secret?.['kid'], undefined])
+  })
+
+  test('testing-tokens.ts: opaque and encrypted tokens, status lists and security events', async () => {
+    await testingTokensSnippet.opaqueTokens()
+    await testingTokensSnippet.encryptedTokens()
+    await testingTokensSnippet.statusLists()
+    await testingTokensSnippet.securityEvents()
   })
 
   test('upgrade.ts takes no delegated call', async () => {

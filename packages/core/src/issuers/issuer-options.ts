@@ -55,7 +55,7 @@ export interface IssuerOptions {
    */
   readonly authorizationDetails?: readonly string[]
   /**
-   * How the issuer is asked about tokens that only it can read (RFC 7662). One issuer of a server alone can have it, since an opaque token
+   * How the issuer is asked about tokens that only it can read (RFC 7662). At most one issuer of a server can have it, since an opaque token
    * does not say whose it is. A token that is a JWT by its shape is proved as one, and never asked about.
    */
   readonly introspection?: IssuerIntrospectionOptions

@@ -1,0 +1,2 @@
+/** Stands for wherever an application keeps its secrets. */
+export const secrets = { TRANSMITTER: 'agreed upon with the transmitter' }

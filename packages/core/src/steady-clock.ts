@@ -35,6 +35,12 @@ export class SteadyClock {
   }
 }
 
+/** A time by the clock, and in steady time, both in milliseconds. How long ago it was is told by the second; only the first means a date. */
+export interface Moment {
+  readonly clock: number
+  readonly steady: number
+}
+
 /** What goes beside a clock: the process's own where the clock is the machine's. A clock of somebody's own is the only time there is. */
 export function monotonicBeside(now: () => number): () => number {
   return now === Date.now ? () => performance.now() : () => 0

@@ -1,9 +1,10 @@
 /** Tokens that are JWTs and are asked about all the same: what the answer leaves out must not make anything else of them. */
 import type { JsonObject, JsonValue } from '@behalf/core'
+import { custom } from '@behalf/core/issuers'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isJwtShaped, unverifiedClaimsOf } from '../src/token/token-shape.js'
-import { AUDIENCE, anyRule, createWorld, NOW_SECONDS, oauthIssuer, tokenOf } from './support/harness.js'
+import { AUDIENCE, anyRule, createWorld, ISSUER, NOW_SECONDS, oauthIssuer, tokenOf } from './support/harness.js'
 
 const ANSWER = { active: true, token_type: 'Bearer', sub: 'user-1', aud: AUDIENCE, iat: NOW_SECONDS, exp: NOW_SECONDS + 600 }
 
@@ -78,6 +79,28 @@ describe.each(SPELLINGS)('a delegated JWT, %s', (_what, spelled) => {
     expect((await asking({}).call(bound)).code).toBe('introspection_unavailable')
     expect((await asking({ cnf: { jkt: 'x'.repeat(43) } }).call(bound)).code).toBe('binding_unsupported')
   })
+})
+
+test('[Design-opaque-omits] who acts may stand in a claim of the JWTs alone', async () => {
+  const issuers = [
+    custom({
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      tokenTypes: ['at+jwt'],
+      kind: 'delegation',
+      actor: { claim: 'on_duty', encoding: 'string' },
+      opaqueOnly: true,
+      introspection: { ...ENDPOINT, actor: { claim: 'act' } },
+    }),
+  ]
+  const call = async (answer: object) =>
+    createWorld({
+      issuers,
+      delegation: [anyRule()],
+      fetch: async () => Response.json({ ...ANSWER, ...answer }),
+    }).call(tokenOf({ on_duty: 'support-1' }))
+  expect((await call({})).code).toBe('introspection_unavailable')
+  expect((await call({ act })).context().kind).toBe('delegation')
 })
 
 test('[Design-opaque-omits] a direct JWT is direct, and one that only says who may act as well', async () => {

@@ -100,6 +100,32 @@ describe('a list that was read', () => {
     await until(() => atOnce(lists) === 'token_revoked')
   })
 
+  test('[STATUS-LIST-8.2-fresh] its time passes also where a clock is set back, not so far that it shows', async () => {
+    server.publish({ bytes: VALID, claims: { ttl: 30 } })
+    const { ask } = watched()
+    await ask()
+    server.publish({ bytes: REVOKED })
+    after(20)
+    expect(await ask()).toBe('ok')
+    after(5)
+    expect(await ask()).toBe('ok')
+    after(15)
+    expect(await ask()).toBe('token_revoked')
+  })
+
+  test('[BEHALF-status-list-stale] nor does it serve any longer for it while it cannot be read', async () => {
+    server.publish({ bytes: VALID, claims: { ttl: 30 } })
+    const { ask } = watched({ staleSeconds: 60 })
+    await ask()
+    server.answer = reset
+    after(80)
+    expect(await ask()).toBe('ok')
+    after(40)
+    expect(await ask()).toBe('ok')
+    after(50)
+    expect(await ask()).toBe('revocation_unavailable')
+  })
+
   test('[STATUS-LIST-8.2-fresh] past its time a request waits for the newer one', async () => {
     server.publish({ bytes: VALID })
     const { ask } = watched({ staleSeconds: 3_600 })
@@ -410,7 +436,7 @@ describe('several lists', () => {
   })
 
   test('[BEHALF-status-list-memory] are kept up to an amount of memory', async () => {
-    const { ask } = watched({ limits: { statusListMemoryBytes: 3 * 2_048 + 2_999 } })
+    const { ask } = watched({ limits: { statusListMemoryBytes: 2 * 2_048 + 2_999 } })
     for (const number of [1, 2, 3]) await ask(uriOf(number))
     expect(server.asked).toHaveLength(3)
     await ask(uriOf(3))
@@ -418,6 +444,12 @@ describe('several lists', () => {
     expect(server.asked).toHaveLength(3)
     await ask(uriOf(1))
     expect(server.asked).toHaveLength(4)
+  })
+
+  test('[BEHALF-status-list-memory] one that is as large as all of it may be is kept', async () => {
+    const { ask } = watched({ limits: { statusListMemoryBytes: 1_000, statusListInflatedBytes: 1_000 } })
+    for (const number of [1, 1, 2, 2]) expect(await ask(uriOf(number))).toBe('ok')
+    expect(server.asked).toEqual(['/lists/1', '/lists/2'])
   })
 
   test('[BEHALF-status-list-memory] one that gave way while it was read answers those who wait, and does not come back', async () => {

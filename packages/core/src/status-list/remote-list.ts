@@ -1,6 +1,7 @@
 import { AuthError } from '../errors.js'
 import { BackOff } from '../keys/back-off.js'
 import { type Fetch, FetchError, stopIfOver, withinTime } from '../keys/fetch-json.js'
+import { type Moment, monotonicBeside, SteadyClock } from '../steady-clock.js'
 import type { Eventual } from '../thenable.js'
 import { fetchList } from './fetch-list.js'
 import { type ListPolicy, type ProvenList, proveList } from './list-token.js'
@@ -19,15 +20,17 @@ export interface RemoteListOptions extends ListPolicy {
   readonly closed: AbortSignal
 }
 
-/** A list, and until when it serves, in milliseconds since the epoch. */
+/** A list, and for how long it serves, in milliseconds since it was asked for: also where the clock was set back under it. */
 interface KeptList {
   readonly proven: ProvenList
-  readonly readAt: number
-  /** From then on it is read anew in the background. */
-  readonly refreshAt: number
-  readonly freshUntil: number
+  readonly readAt: Moment
+  /** After that it is read anew in the background. */
+  readonly refreshAfter: number
+  readonly freshFor: number
   /** While it cannot be read. */
-  readonly servesUntil: number
+  readonly servesFor: number
+  /** Its own end, in milliseconds since the epoch. */
+  readonly end: number
 }
 
 /** A refresh begins up to this part of its time early. */
@@ -44,14 +47,16 @@ export class RemoteList {
   readonly #backOff: BackOff
   /** Called when a list was read. */
   readonly #changed: (list: RemoteList) => void
+  readonly #steady: SteadyClock
   #kept: KeptList | null = null
   #fetching: Promise<FetchError | null> | null = null
   /** Why the last fetch failed, `null` where it did not. */
   #failure: FetchError | null = null
 
   constructor(uri: string, options: RemoteListOptions, changed: (list: RemoteList) => void) {
-    const { limits, random } = options
+    const { limits, random, now } = options
     this.#uri = uri
+    this.#steady = new SteadyClock(monotonicBeside(now))
     this.#options = options
     this.#backOff = new BackOff(limits.backOffFirstSeconds, limits.backOffMostSeconds, random)
     this.#changed = changed
@@ -67,18 +72,20 @@ export class RemoteList {
    * @throws {AuthError} `revocation_unavailable`
    */
   read(): Eventual<Statuses> {
-    const now = this.#options.now()
+    const now = this.#now()
     const kept = this.#usable(now)
-    if (kept === null) return this.#needed(now)
-    if (now >= kept.freshUntil) return this.#pauses(now) ? kept.proven.statuses : this.#newer()
-    if (now >= kept.refreshAt) this.#refreshSoon(now)
+    if (kept === null) return this.#needed(now.clock)
+    const age = now.steady - kept.readAt.steady
+    if (age >= kept.freshFor) return this.#pauses(now.clock) ? kept.proven.statuses : this.#newer()
+    if (age >= kept.refreshAfter) this.#refreshSoon(now.clock)
     return kept.proven.statuses
   }
 
   /** What is kept, as far as it may serve: its time is not over, and its key still one of the issuer's. A clock that was set back says nothing of it. */
-  #usable(now: number): KeptList | null {
+  #usable({ clock, steady }: Moment): KeptList | null {
     const kept = this.#kept
-    if (kept === null || now < kept.readAt || now >= kept.servesUntil) return null
+    if (kept === null || clock < kept.readAt.clock || clock >= kept.end) return null
+    if (steady - kept.readAt.steady >= kept.servesFor) return null
     const { kid, algorithm, thumbprint } = kept.proven
     return this.#options.keys.latest?.find(kid, algorithm)?.thumbprint === thumbprint ? kept : null
   }
@@ -86,9 +93,9 @@ export class RemoteList {
   /** A newer list in place of one past its time, which serves only where reading has failed just now. */
   async #newer(): Promise<Statuses> {
     const failure = await (this.#fetching ?? this.#fetch())
-    const now = this.#options.now()
+    const now = this.#now()
     const serving = failure === null ? this.#kept : this.#usable(now)
-    if (serving === null) throw this.#unavailable(failure, now)
+    if (serving === null) throw this.#unavailable(failure, now.clock)
     return serving.proven.statuses
   }
 
@@ -121,7 +128,7 @@ export class RemoteList {
 
   async #load(): Promise<FetchError | null> {
     const { now, limits } = this.#options
-    const startedAt = now()
+    const startedAt = this.#now()
     try {
       const { proven, freshSeconds } = await withinTime(limits.fetchTotalMilliseconds, (signal) => this.#readAnew(signal))
       // Otherwise whoever answers for the issuer's server could take a revocation back with a list of last week.
@@ -150,20 +157,19 @@ export class RemoteList {
   }
 
   /** What the list says of its time comes before what its server says (section 8.2); within our bounds, and up to its `exp`. */
-  #timed(proven: ProvenList, readAt: number, serverSeconds: number | null): KeptList {
+  #timed(proven: ProvenList, readAt: Moment, serverSeconds: number | null): KeptList {
     const { limits, random, staleSeconds, toleranceSeconds } = this.#options
     const said = proven.ttlSeconds ?? serverSeconds ?? limits.keysFreshSeconds
     const freshSeconds = Math.min(limits.keysFreshMostSeconds, Math.max(limits.statusListFreshLeastSeconds, said))
     const end = proven.expiresAt === null ? Number.POSITIVE_INFINITY : (proven.expiresAt + toleranceSeconds) * 1000
-    const freshUntil = Math.min(end, readAt + freshSeconds * 1000)
+    const freshFor = Math.min(end - readAt.clock, freshSeconds * 1000)
     const refreshPart = (limits.keysRefreshPercent / 100) * (1 - random() * JITTER)
-    return {
-      proven,
-      readAt,
-      refreshAt: readAt + (freshUntil - readAt) * refreshPart,
-      freshUntil,
-      servesUntil: Math.min(end, freshUntil + staleSeconds * 1000),
-    }
+    return { proven, readAt, refreshAfter: freshFor * refreshPart, freshFor, servesFor: freshFor + staleSeconds * 1000, end }
+  }
+
+  #now(): Moment {
+    const clock = this.#options.now()
+    return { clock, steady: this.#steady.at(clock) }
   }
 
   /** Our trouble, and when to come again: as soon as the server may be asked again. */

@@ -42,7 +42,7 @@ export class RemoteStatusLists implements StatusLists {
     this.#options = { ...options, closed: this.#closing.signal }
     this.#lists = new LRUCache<string, RemoteList>({
       max: options.limits.statusLists,
-      maxSize: options.limits.statusListMemoryBytes,
+      maxSize: options.limits.statusListMemoryBytes + LIST_BYTES, // the largest list that is read is one that can be kept
       sizeCalculation: (list) => list.bytes + LIST_BYTES,
     })
   }

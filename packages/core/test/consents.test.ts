@@ -1,4 +1,12 @@
-import type { AuditEvent, AuthContext, DelegatedContext, DelegationRule, JsonValue, ResourceServerOptions } from '@behalf/core'
+import {
+  type AuditEvent,
+  type AuthContext,
+  DEFAULT_LIMITS,
+  type DelegatedContext,
+  type DelegationRule,
+  type JsonValue,
+  type ResourceServerOptions,
+} from '@behalf/core'
 import { memorySink } from '@behalf/testing'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -218,6 +226,34 @@ describe('an answer that is an object', () => {
       [expect.stringContaining('"two"'), { code: 'BEHALF_WHEN_ANSWER' }],
     ])
     expect(JSON.stringify(warnings)).not.toContain('secret')
+  })
+
+  it.each<[what: string, answer: object, fault: string]>([
+    [
+      'a time in milliseconds',
+      { allow: true, expiresAt: NOW_SECONDS * 1000 },
+      'expiresAt must be seconds since the epoch, as exp is, or null',
+    ],
+    [
+      'a time in words',
+      { allow: true, expiresAt: '2026-01-01' },
+      'expiresAt must be seconds since the epoch, as exp is, or null',
+    ],
+    [
+      'another spelling',
+      { allow: true, consentID: 'c' },
+      'it has a member that is none of allow, consentId, expiresAt, ticket and reason',
+    ],
+    ['a number for allow', { allow: 1 }, 'allow must be true or false'],
+    [
+      'a line too many',
+      { allow: true, ticket: 'a\nb' },
+      `ticket must be one clean line of at most ${DEFAULT_LIMITS.identifierCharacters} characters, or null`,
+    ],
+    ['a list', Object.assign([], { allow: true }), 'it is a list'],
+  ])('that is misshapen is told with what is wrong: %s', async (_, answer, fault) => {
+    expect((await answered(answer)).code).toBe('rule_unavailable')
+    expect(warnings[0]?.[0]).toContain(`of a wrong shape: ${fault} (`)
   })
 
   it('that is a plain no, or no answer at all, has no shape to speak of', async () => {

@@ -58,24 +58,22 @@ export function createDecider(rules: readonly CompiledRule[]): Decide {
 
   function ask(when: When, fit: RuleFit, context: DelegatedContext, request: RequestView, settings: WhenSettings) {
     const { noes } = fit
-    return andThen(askWhen(when, fit.admitted.context, request, settings), ({ answer, consent }: Asked): Decision => {
+    return andThen(askWhen(when, fit.admitted.context, request, settings), ({ answer, consent, fault }: Asked): Decision => {
       const { rule } = fit
       if (answer === 'yes') return allowed(fit, consent, noes)
       if (answer === 'no') forget(fit)
-      if (answer === 'misshapen') warnOf(rule)
+      if (fault !== null) warnOf(rule, fault)
       return { refusal: answer === 'no' ? 'actor_unauthorized' : 'rule_unavailable', rule, context, consent }
     })
   }
 
   /** Its callers are answered as if the application had failed, which it has. */
-  function warnOf(rule: CompiledRule): void {
+  function warnOf(rule: CompiledRule, fault: string): void {
     if (warned.has(rule)) return
     warned.add(rule)
     process.emitWarning(
-      `behalf: 'when' of the rule "${rule.id}" says allow in an object of a wrong shape: see docs/delegation.md`,
-      {
-        code: 'BEHALF_WHEN_ANSWER',
-      },
+      `behalf: 'when' of the rule "${rule.id}" says allow in an object of a wrong shape: ${fault} (docs/delegation.md#consent)`,
+      { code: 'BEHALF_WHEN_ANSWER' },
     )
   }
 

@@ -34,12 +34,13 @@ export interface Asked {
   readonly answer: 'yes' | 'no' | 'misshapen' | 'unavailable'
   /** What it told of a consent, also with a no. */
   readonly consent: Consent | null
+  /** Of a misshapen answer: what is wrong with it, in fixed words. */
+  readonly fault: string | null
 }
 
-const YES: Asked = Object.freeze({ answer: 'yes', consent: null })
-const NO: Asked = Object.freeze({ answer: 'no', consent: null })
-const MISSHAPEN: Asked = Object.freeze({ answer: 'misshapen', consent: null })
-const UNAVAILABLE: Asked = Object.freeze({ answer: 'unavailable', consent: null })
+const YES: Asked = Object.freeze({ answer: 'yes', consent: null, fault: null })
+const NO: Asked = Object.freeze({ answer: 'no', consent: null, fault: null })
+const UNAVAILABLE: Asked = Object.freeze({ answer: 'unavailable', consent: null, fault: null })
 
 /** What asking needs of the server. */
 export interface WhenSettings {
@@ -67,18 +68,27 @@ const MOST_SECONDS = 100_000_000_000
 function readObject(answer: object, { limits, now }: WhenSettings): Asked {
   let allow: unknown
   const said: { -readonly [K in keyof Consent]: Consent[K] } = { consentId: null, expiresAt: null, ticket: null, reason: null }
-  if (Array.isArray(answer)) return MISSHAPEN
+  if (Array.isArray(answer)) return misshapen('it is a list')
   for (const [name, value] of Object.entries(answer) as readonly (readonly [string, unknown])[]) {
     if (name === 'allow') allow = value
-    else if (TEXTS.has(name) && (value === null || isIdentifier(value, limits.identifierCharacters)))
+    else if (TEXTS.has(name)) {
+      if (value !== null && !isIdentifier(value, limits.identifierCharacters)) {
+        return misshapen(`${name} must be one clean line of at most ${limits.identifierCharacters} characters, or null`)
+      }
       said[name as 'consentId' | 'ticket' | 'reason'] = value
-    else if (name === 'expiresAt' && (value === null || isSeconds(value))) said.expiresAt = value
-    else return MISSHAPEN
+    } else if (name === 'expiresAt') {
+      if (value !== null && !isSeconds(value)) return misshapen('expiresAt must be seconds since the epoch, as exp is, or null')
+      said.expiresAt = value
+    } else return misshapen('it has a member that is none of allow, consentId, expiresAt, ticket and reason')
   }
-  if (typeof allow !== 'boolean') return MISSHAPEN
+  if (typeof allow !== 'boolean') return misshapen('allow must be true or false')
   const says = said.consentId !== null || said.expiresAt !== null || said.ticket !== null || said.reason !== null
   const consent: Consent | null = says ? Object.freeze(said) : null
-  return { answer: allow && !hasEnded(consent, now) ? 'yes' : 'no', consent }
+  return { answer: allow && !hasEnded(consent, now) ? 'yes' : 'no', consent, fault: null }
+}
+
+function misshapen(fault: string): Asked {
+  return { answer: 'misshapen', consent: null, fault }
 }
 
 function isSeconds(value: unknown): value is number {

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -114,21 +115,59 @@ describe('a token that nobody proved', () => {
   })
 
   it.each([
-    ['an opaque token', '7fa81c-opaque', 'it has 1 part instead of three'],
-    ['an encrypted one', 'e30.e30.e30.e30.e30', 'an encrypted token (JWE)'],
     ['a wrapped one', 'e30.e30\n.e30', 'white space'],
+    ['a wrapped one without dots', '7fa81c\nopaque', 'white space'],
+    ['one of two parts', 'e30.e30', 'Hint: it has 2 parts instead of three.'],
+    ['one of six parts', 'e30.e30.e30.e30.e30.e30', 'it has 6 parts'],
+    ['what it came in', '{"access_token":"7fa81c"}', 'was more copied than the token?'],
+    ['what an encrypted one came in', '<e30.e30.e30.e30.e30>', 'was more copied than the token?'],
     [
       'a doubled member',
       signCompact({ alg: 'EdDSA' }, '{"sub":"a","sub":"b"}', createSigningKey('EdDSA')),
       'name a member twice',
     ],
     ['too long a one', `e30.${'e30'.repeat(6000)}.e30`, 'longer than 16384 bytes'],
+    ['too long an opaque one', 'a'.repeat(16_385), 'longer than 16384 bytes'],
   ])('%s is malformed, with a hint', async (_, token, hint) => {
     const { code, out } = await inspect(token)
     expect(out).toMatch(/^verified: false$/m)
     expect(out).toContain('401 token_malformed')
     expect(out).toContain(hint)
     expect(code).toBe(1)
+  })
+})
+
+describe('a token that only an API can read', () => {
+  const OPAQUE =
+    'it has 1 part instead of three: an opaque token. An API with introspection asks the issuer about it; this command asks nobody.'
+  const ENCRYPTED = 'it has five parts, an encrypted token (JWE): an API with decryption opens it; this command does not.'
+
+  it.each([
+    ['an opaque token', '7fa81c-opaque', OPAQUE],
+    ['the longest', 'a'.repeat(16_384), OPAQUE],
+    ['one with padding', 'AbC/+~_-==', OPAQUE],
+    ['an encrypted one', 'e30.e30.e30.e30.e30', ENCRYPTED],
+    ['one that sends no key', 'e30..e30.e30.e30', ENCRYPTED],
+  ])('is not checked, and no verdict: %s', async (_, token, hint) => {
+    for (const args of [[], ['--jwks', keysFile, ...named()], ['--offline', ...named()]]) {
+      const { code, lines, out, err } = await inspect(token, args)
+      expect(lines[0]).toBe('verified: false')
+      expect(lines[1]).toMatch(/^signature: +not checked/)
+      expect(lines.at(-1)).toBe(`Hint: ${hint}`)
+      expect(out).not.toMatch(/refused|malformed/)
+      expect(err).toBe('')
+      expect(code).toBe(3)
+    }
+    const ran = await inspect(token, ['--json'])
+    expect(ran.code).toBe(3)
+    expect(json(ran)).toMatchObject({ verified: false, signature: 'not_checked', refusals: [], unverifiedClaims: null })
+  })
+
+  it('asks nobody about it', async () => {
+    const { metadata, jwks } = issuer.hits
+    await inspect('7fa81c-opaque', named())
+    await inspect('e30.e30.e30.e30.e30', named())
+    expect(issuer.hits).toMatchObject({ metadata, jwks })
   })
 })
 
@@ -291,6 +330,41 @@ describe('a token that is proved', () => {
     const { code, out } = await inspect(token, ['--preset', 'custom', '--options', file, '--jwks', keysFile, ...named()])
     expect(out).toMatch(/^actor: +admin-9 /m)
     expect(code).toBe(0)
+  })
+})
+
+describe('what an API asks, or opens, this command does not', () => {
+  const file = (options: object) => {
+    const path = join(directory, 'ways.json')
+    writeFileSync(path, JSON.stringify(options))
+    return path
+  }
+  const SECRET = 'a secret of tests'
+
+  it.each([{}, { opaqueOnly: true }])('a JWT is proved, and not asked about: %j', async (more) => {
+    let asked = 0
+    const server = createServer((_, response) => {
+      asked++
+      response.setHeader('content-type', 'application/json').end('{"active":true}')
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}/introspect`
+    const authentication = { method: 'client_secret_basic', clientSecret: SECRET }
+    const options = file({ introspection: { endpoint, clientId: 'api', authentication }, ...more })
+    const args = ['--options', options, '--jwks', keysFile, ...named()]
+    const good = await inspect(issuer.token(), args)
+    const forged = await inspect(`${issuer.token().slice(0, -40)}${'A'.repeat(40)}`, args)
+    await new Promise((resolve) => server.close(resolve))
+    expect([good.code, forged.code, asked]).toEqual([0, 1, 0])
+    expect(`${good.out}${forged.out}`).not.toContain(SECRET)
+  })
+
+  it('one that came out of an encrypted token is proved', async () => {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const options = file({ decryption: { keys: [privateKey.export({ format: 'jwk' })], algorithms: ['ECDH-ES'] } })
+    const { code, out } = await inspect(issuer.token(), ['--options', options, '--jwks', keysFile, ...named()])
+    expect(code).toBe(0)
+    expect(out).not.toContain(String(privateKey.export({ format: 'jwk' }).d))
   })
 })
 

@@ -1,4 +1,3 @@
-import { DEFAULT_LIMITS } from '@behalf/core'
 import { inspectToken } from '@behalf/core/inspect'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { CommandContext } from '../command-context.js'
@@ -8,6 +7,7 @@ import { type IssuerFlags, PRESETS, readIssuerFlags } from '../inspect/named-iss
 import { proveToken } from '../inspect/prove-token.js'
 import { readToken } from '../inspect/read-token.js'
 import { reportAsText } from '../inspect/report-as-text.js'
+import { unreadToken } from '../inspect/unread-token.js'
 import { createOutput } from '../output.js'
 import { createStyle } from '../text/style.js'
 
@@ -68,34 +68,18 @@ async function inspect(flags: InspectFlags, { terminal, exit }: CommandContext):
   const options = issuer.optionsFor(unverifiedClaims ?? {}) // also where the token could not be read: mistakes in the flags are told
   const proof =
     issuer.hasKeys && unverifiedClaims !== null ? await proveToken(token, options, () => now, flags.clockTolerance) : null
-  const report = reportOf(inspection, proof, issuer.notCompared)
+  const unread = unverifiedClaims === null ? unreadToken(token) : null
+  const report = reportOf(inspection, proof, issuer.notCompared, unread?.mayBeTaken ?? false)
 
   const output = createOutput(terminal.stdout)
   const style = createStyle(terminal, 'stdout')
   const lines =
     flags.json === true
       ? [reportAsJson(report)]
-      : [...reportAsText(report, now, style), ...hints(token, unverifiedClaims !== null)]
+      : [...reportAsText(report, now, style), ...(unread === null ? [] : ['', `Hint: ${unread.hint}.`])]
   for (const line of lines) await output.line(line)
   await output.flush()
   exit(report.exitCode)
-}
-
-/** Why a text may be no signed JWT, in words that hold nothing of it. */
-function hints(token: string, readable: boolean): readonly string[] {
-  if (readable) return []
-  const parts = token.split('.').length
-  const hint =
-    token.length > DEFAULT_LIMITS.tokenBytes
-      ? `it is longer than ${DEFAULT_LIMITS.tokenBytes} bytes`
-      : /\s/.test(token)
-        ? 'there is white space in it: was it wrapped when it was copied?'
-        : parts === 5
-          ? 'it has five parts, as an encrypted token (JWE) has'
-          : parts === 3
-            ? 'its parts are not canonical base64url of JSON objects, or name a member twice, or ask for an extension (crit)'
-            : `it has ${parts} part${parts === 1 ? '' : 's'} instead of three: an opaque token says nothing to an API`
-  return ['', `Hint: ${hint}.`]
 }
 
 function collect(value: string, before: readonly string[] | undefined): readonly string[] {

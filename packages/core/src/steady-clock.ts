@@ -37,7 +37,9 @@ export class SteadyClock {
 
 /** A time by the clock, and in steady time, both in milliseconds. How long ago it was is told by the second; only the first means a date. */
 export interface Moment {
+  /** Milliseconds since the epoch. */
   readonly clock: number
+  /** Milliseconds since any beginning. */
   readonly steady: number
 }
 

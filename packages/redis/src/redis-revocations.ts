@@ -99,7 +99,7 @@ export function redisRevocations(options: RedisRevocationsOptions): RedisRevocat
     let connection: Connection | undefined
     try {
       connection = await commands.opened()
-      await addEntries(connection, keys, [entry], maxEntries)
+      await addEntries(connection, keys, [entry], 'new', maxEntries)
     } catch (error) {
       const failure = revocationError(error)
       if (failure.reason === 'replica') connection?.close() // for whoever is the primary by now
@@ -123,7 +123,7 @@ export function redisRevocations(options: RedisRevocationsOptions): RedisRevocat
       if (!copy.take(entry)) throw new RedisRevocationError('copy_full')
     },
     find: (key) => copy.find(key),
-    wholeAt: (time) => Math.min(follower.wholeAt(), copy.wholeAt(time)),
+    wholeAt: (time) => Math.min(follower.wholeAt(time), copy.wholeAt(time)),
     ready: () => keepingProcess(() => follower.whole()),
     async close() {
       closed = true

@@ -1,11 +1,11 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import type { RevocationEntry } from '@behalf/core/sink-kit'
+import { type Moment, monotonicBeside, type RevocationEntry, SteadyClock } from '@behalf/core/sink-kit'
 import { ChangeCount } from './change-count.js'
 import type { Connection } from './connection.js'
 import type { Link } from './link.js'
 import type { LocalCopy } from './local-copy.js'
 import { RedisRevocationError, revocationError } from './redis-revocation-error.js'
-import { addEntries, changeOf, look, type RevocationKeys, readEntries } from './revocation-script.js'
+import { addEntries, changeOf, look, type Origin, type RevocationKeys, readEntries } from './revocation-script.js'
 
 /** What is followed, and how. */
 export interface FollowerSettings {
@@ -22,8 +22,11 @@ export interface FollowerSettings {
 
 /** Keeps a copy of a shared set up to date, and knows as of when it certainly is. */
 export interface Follower {
-  /** As of when the copy held everything that was added by anybody, by the clock; `-Infinity`: it was never certain. */
-  wholeAt(): number
+  /**
+   * As of when the copy held everything that was added by anybody, by the clock as it goes now; `-Infinity`: it was never certain.
+   * @param time what the clock shows
+   */
+  wholeAt(time: number): number
   /** Resolves when that is certain the next time. Rejects with a `RedisRevocationError` where it cannot be found out. */
   whole(): Promise<void>
   stop(): void
@@ -58,7 +61,10 @@ const ENTRIES_AT_A_TIME = 100
 export function follow(settings: FollowerSettings): Follower {
   const { keys, copy, maxEntries, now } = settings
   let session: Session | null = null
-  let wholeAt = Number.NEGATIVE_INFINITY
+  const steady = new SteadyClock(monotonicBeside(now))
+  let wholeAt: Moment | null = null
+  /** The epoch in which Redis was given all that it lacked of what is known here. */
+  let completed: string | null = null
   /** How often everything was read since the last time that everything fitted. */
   let attempts = 0
   let stopped = false
@@ -77,7 +83,9 @@ export function follow(settings: FollowerSettings): Follower {
       there.set(entry.key, entry)
       if (!copy.take(entry)) throw new RedisRevocationError('copy_full')
     })
-    await writeBack(commands, there)
+    // In the epoch of before nothing was lost: what is lacking is what Redis has never confirmed.
+    await writeBack(commands, there, epoch === completed ? 'new' : 'back')
+    completed = epoch
     reading.there = null
     return { commands, subscription, changes }
   }
@@ -93,13 +101,13 @@ export function follow(settings: FollowerSettings): Follower {
   }
 
   /** From anywhere on: other replicas do the same now, and what they have written is left out. Requests are served in between. */
-  async function writeBack(commands: Connection, there: ReadonlyMap<string, RevocationEntry>): Promise<void> {
+  async function writeBack(commands: Connection, there: ReadonlyMap<string, RevocationEntry>, origin: Origin): Promise<void> {
     const known = copy.keys()
     const start = Math.floor(Math.random() * known.length)
     const turned = [...known.slice(start), ...known.slice(0, start)]
     for (let at = 0; at < turned.length; at += ENTRIES_AT_A_TIME) {
       const lacked = copy.lackedBy(there, turned.slice(at, at + ENTRIES_AT_A_TIME), now())
-      if (lacked.length > 0) await addEntries(commands, keys, lacked, maxEntries)
+      if (lacked.length > 0) await addEntries(commands, keys, lacked, origin, maxEntries)
       else await turn()
     }
   }
@@ -125,15 +133,20 @@ export function follow(settings: FollowerSettings): Follower {
     session = null
     if (last !== null && (last.commands !== commands || last.subscription !== subscription)) return 'missed'
     const current = last ?? (await begin(commands, subscription))
-    const asked = now()
+    const asked = moment()
     const { epoch, count, ageMilliseconds } = await look(commands, keys)
     await subscription.send(['PING'])
     if (!current.changes.holds(epoch, count)) return 'missed'
     session = current
-    // Where Redis has just lost something, others may know it, and be about to write it back.
+    // Where Redis has just lost something, others may know it, and be about to write it back, or still at it.
     if (ageMilliseconds < settings.settleMilliseconds) return 'settling'
     wholeAt = asked
     return 'whole'
+  }
+
+  function moment(): Moment {
+    const clock = now()
+    return { clock, steady: steady.at(clock) }
   }
 
   async function run(): Promise<void> {
@@ -154,7 +167,11 @@ export function follow(settings: FollowerSettings): Follower {
 
   run()
   return {
-    wholeAt: () => wholeAt,
+    wholeAt(time) {
+      if (wholeAt === null) return Number.NEGATIVE_INFINITY
+      // A clock that was set back makes nothing younger.
+      return Math.min(wholeAt.clock, time - (steady.at(time) - wholeAt.steady))
+    },
     async whole() {
       while (!(await next.promise)) {}
     },

@@ -26,7 +26,7 @@ export interface SetState {
   readonly epoch: string
   /** How many entries were added or changed so far. */
   readonly count: number
-  /** Since when the epoch goes on, in milliseconds, by the clock of the server. */
+  /** For how long nothing that was lost has come back, in milliseconds by the clock of the server; at most since the epoch began. */
   readonly ageMilliseconds: number
 }
 
@@ -64,8 +64,9 @@ return { epoch, string.format('%.0f', count), string.format('%.0f', now - begun)
 `)
 
 /**
- * `ARGV`: the channel, most entries, then key, end and time of each of up to 100. An entry that is there is joined with the given one, as
- * `joinedEntry` does. What that changes is published, with the epoch and the count. Where there is no room for all, nothing is written.
+ * `ARGV`: the channel, most entries, whether they come `back`, then key, end and time of each of up to 100. An entry that is there is joined with
+ * the given one, as `joinedEntry` does. What that changes is published, with the epoch and the count. Where there is no room for all, nothing is
+ * written. Where something was lost, and comes back, more may: settling begins anew.
  */
 const ADD = redisScript(`${BEGIN}
 local function later(one, other)
@@ -73,7 +74,7 @@ local function later(one, other)
   return other
 end
 local changed, ends, told, more = {}, {}, {}, 0
-for at = 3, #ARGV, 3 do
+for at = 4, #ARGV, 3 do
   local key, keep, issued = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   local old = redis.call('HGET', KEYS[1], key)
   local oldKeep, oldIssued = string.match(old or '', '^(%S+) (%S+)$')
@@ -95,6 +96,7 @@ if #told > 0 then
   redis.call('HSET', KEYS[1], unpack(changed))
   redis.call('ZADD', KEYS[2], unpack(ends))
   count = redis.call('HINCRBY', KEYS[1], 'count', #told)
+  if ARGV[3] == 'back' then redis.call('HSET', KEYS[1], 'begun', string.format('%.0f', now)) end
   redis.call('PUBLISH', ARGV[1], epoch .. ' ' .. string.format('%.0f', count) .. ' ' .. table.concat(told, ' '))
 end
 return 'added'
@@ -113,14 +115,19 @@ export async function look(connection: Connection, { entries, ends }: Revocation
   return { epoch, count: numbers[0], ageMilliseconds: numbers[1] }
 }
 
+/** `new`: just revoked; `back`: the server was told before, and has lost them. */
+export type Origin = 'new' | 'back'
+
 /** Adds up to 100 entries, or joins them with those that are there: either all of them or none. */
 export async function addEntries(
   connection: Connection,
   { entries, ends, channel }: RevocationKeys,
   added: readonly RevocationEntry[],
+  origin: Origin,
   maxEntries: number,
 ): Promise<void> {
-  const answer = await runScript(connection, ADD, [entries, ends], [channel, String(maxEntries), ...added.flatMap(wordsOf)])
+  const words = [channel, String(maxEntries), origin, ...added.flatMap(wordsOf)]
+  const answer = await runScript(connection, ADD, [entries, ends], words)
   if (answer !== 'added') throw failureOf(answer)
 }
 

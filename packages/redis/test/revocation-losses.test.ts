@@ -15,10 +15,13 @@ import {
   serverAndSets,
   untilWhole,
 } from './support/revocations.js'
-import { pair, timesAsked } from './support/troubled-redis.js'
+import { NOWHERE, pair, timesAsked } from './support/troubled-redis.js'
 
 /** So long that it does not pass by itself within a test. */
 const SETTLING = { settleSeconds: 300 }
+
+/** A port at which nothing listens. */
+const NOBODY = 1
 
 /** As if Redis had begun to know long ago. */
 async function settle(server: RedisServerUnderTest): Promise<void> {
@@ -96,6 +99,42 @@ describeWith('redis-server', 'a Redis that loses what it was told', () => {
     },
   )
 
+  test('[Design-revocation-shared-settle] what comes back begins settling anew, with every hundred: more may come', async () => {
+    const server = await newServer()
+    const clock = new Clock()
+    const proxy = await redisProxy(server.port)
+    const options = { now: clock.now, ...SETTLING }
+    const knowing = newSet({ url: proxy.url, ...options })
+    await settle(server)
+    await untilWhole([knowing], clock)
+    const entries = Array.from({ length: 250 }, () => entryAt(clock))
+    await Promise.all(entries.map((entry) => knowing.add(entry)))
+    proxy.move(NOBODY) // so that nothing is written back yet
+    await server.cli('flushall')
+    const newcomer = newSet({ url: server.url, ...options })
+    await expectSettling(server, [newcomer], clock)
+    await settle(server) // as long as nothing has come back nobody can know of it
+    await untilWhole([newcomer], clock)
+    proxy.move(server.port)
+    for (const entry of entries) await expect.poll(() => keptOf(server, entry), POLL).not.toBe('')
+    await expectSettling(server, [newcomer, knowing], clock)
+    await settle(server)
+    await untilWhole([newcomer, knowing], clock)
+    for (const { key } of entries) expect(newcomer.find(key)).toBeDefined()
+  })
+
+  test('[Design-revocation-shared-settle] what is new, or there already, does not', async () => {
+    const server = await newServer()
+    const clock = new Clock()
+    const sets = [1, 2].map(() => newSet({ url: server.url, now: clock.now, ...SETTLING }))
+    await settle(server)
+    await untilWhole(sets, clock)
+    const entry = entryAt(clock)
+    for (const set of sets) await set.add(entry)
+    expect(await server.cli('hget', ENTRIES, 'begun')).toBe('1')
+    await untilWhole(sets, clock)
+  })
+
   test('[Design-revocation-shared-lost] a replica that becomes the primary, without what it did not get', async () => {
     const { primary, replica } = await pair()
     const clock = new Clock()
@@ -132,6 +171,24 @@ describeWith('redis-server', 'a Redis that loses what it was told', () => {
     expect(await ids()).not.toEqual(expect.arrayContaining([before[1]]))
     await server.cli('replicaof', 'no', 'one')
     await untilWhole(sets, clock)
+  })
+
+  test('[Design-revocation-shared-stale] a clock of the replica that was set back makes nothing younger', async () => {
+    const server = await newServer()
+    const clock = new Clock()
+    const proxy = await redisProxy(server.port)
+    const set = newSet({ url: proxy.url, now: clock.now })
+    await untilWhole([set], clock)
+    proxy.move(NOBODY)
+    await expectStandingStill(set, clock, NOWHERE)
+    const { time } = clock
+    const age = time - set.wholeAt(time)
+    clock.pass(4)
+    expect(clock.time - set.wholeAt(clock.time)).toBe(age + 4_000)
+    clock.pass(-3)
+    expect(clock.time - set.wholeAt(clock.time)).toBe(age + 4_000)
+    clock.pass(1)
+    expect(clock.time - set.wholeAt(clock.time)).toBe(age + 5_000)
   })
 
   test('a clock of Redis that was set back is no reason to wait until it is there again', async () => {

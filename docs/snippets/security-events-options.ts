@@ -9,7 +9,7 @@ export const options: ResourceServerOptions = {
   issuers: [oauth({ issuer, audience: 'https://api.example.com', claims: { session: 'sid' } })],
   revocation: {
     maxTokenLifetimeSeconds: 3600,
-    checks: [{ by: ['sessionId', 'subject', 'tokenId'], issuer, from: memoryRevocations() }],
+    checks: [{ by: ['sessionId', 'subject', 'actor', 'tokenId'], issuer, from: memoryRevocations() }],
   },
   securityEvents: {
     transmitters: [

@@ -11,7 +11,7 @@ const api = resourceServer({
     maxTokenLifetimeSeconds: 3600,
     checks: [
       {
-        by: ['sessionId', 'subject', 'tokenId'],
+        by: ['sessionId', 'subject', 'actor', 'tokenId'],
         issuer: 'https://idp.example.com',
         from: memoryRevocations(), // replicas share a set of @behalf/redis
       },

@@ -3,18 +3,27 @@ import { ConfigError } from './errors.js'
 /** A plain object given as configuration, its members not yet known. */
 export type Members = Readonly<Record<string, unknown>>
 
+/** Words of messages, where the usual ones would leave the mend open. */
+interface ShapeWords {
+  /** What it must be. Default: an object. */
+  readonly shape?: string
+  /** Where members that are not known have their place. */
+  readonly others?: string
+}
+
 /**
  * The members of a configuration object, after making sure that it is one, that each of its members is known and that none
  * is `undefined`: a missing environment variable must not become "everybody".
  * @param where how the object is named in messages, for example `delegation[0].actor`
  */
-export function membersOf(value: unknown, where: string, known: readonly string[]): Members {
+export function membersOf(value: unknown, where: string, known: readonly string[], words: ShapeWords = {}): Members {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ConfigError(`${where} must be an object`)
+    throw new ConfigError(`${where} must be ${words.shape ?? 'an object'}`)
   }
   for (const [name, member] of Object.entries(value)) {
     if (!known.includes(name)) {
-      throw new ConfigError(`${where} has an unknown member "${name}": it knows ${known.join(', ')}`)
+      const others = words.others === undefined ? '' : `; ${words.others}`
+      throw new ConfigError(`${where} has an unknown member "${name}": it knows ${known.join(', ')}${others}`)
     }
     if (member === undefined) {
       throw new ConfigError(`${where}.${name} is undefined: give a value, or leave the member out`)
@@ -29,9 +38,12 @@ export function stringAt(value: unknown, where: string): string {
   return value
 }
 
-/** A non-empty list without repetition, each entry read by `entry`. */
-export function listAt<T>(value: unknown, where: string, entry: (value: unknown, where: string) => T): readonly T[] {
-  if (!Array.isArray(value) || value.length === 0) throw new ConfigError(`${where} must be a non-empty list`)
+/**
+ * A non-empty list without repetition, each entry read by `entry`.
+ * @param of what it is a list of, for its message
+ */
+export function listAt<T>(value: unknown, where: string, entry: (value: unknown, where: string) => T, of = ''): readonly T[] {
+  if (!Array.isArray(value) || value.length === 0) throw new ConfigError(`${where} must be a non-empty list${of && ` of ${of}`}`)
   const entries = Array.from(value, (each: unknown, index) => entry(each, `${where}[${index}]`)) // `map` would skip holes
   if (new Set(entries).size !== entries.length) throw new ConfigError(`${where} names something twice`)
   return Object.freeze(entries)
@@ -45,9 +57,22 @@ export function oneOrListAt<T>(value: unknown, where: string, entry: (value: unk
 /** One of the words that are allowed. */
 export function wordAt<const W extends string>(value: unknown, where: string, words: readonly W[]): W {
   if (typeof value !== 'string' || !words.includes(value as W)) {
-    throw new ConfigError(`${where} must be one of ${words.map((word) => `'${word}'`).join(', ')}`)
+    throw new ConfigError(`${where} must be one of ${quoted(words)}`)
   }
   return value as W
+}
+
+/** Words as a message lists them. */
+export function quoted(words: readonly string[]): string {
+  return words.map((word) => `'${word}'`).join(', ')
+}
+
+/** A private key as a JWK, as far as its shape tells: whoever has a PEM or a `KeyObject` is told how to make one of it. */
+export function privateJwkAt(value: unknown, where: string): Members {
+  if (typeof value === 'object' && value !== null && 'kty' in value) return value as Members
+  throw new ConfigError(
+    `${where} must be a private key as a JWK: of a PEM or a KeyObject, createPrivateKey(pem).export({ format: 'jwk' })`,
+  )
 }
 
 /** `true` or `false`, and nothing that counts as one of them. */

@@ -115,6 +115,8 @@ const MEMBERS = [
 export interface Settings {
   readonly issuers: IssuerRegistry
   readonly knownIssuers: KnownIssuers
+  /** Whether a login can count for a delegated call: one of the rules says so, or rules are not enforced. */
+  readonly loginCanCount: boolean
   /** Asks the delegation rules. */
   readonly decide: Decide
   readonly mode: 'enforce' | 'report'
@@ -214,6 +216,7 @@ export function resolveOptions(options: unknown): Settings {
   return Object.freeze({
     issuers,
     knownIssuers,
+    loginCanCount: mode === 'report' || rules.some(({ loginCounts }) => loginCounts),
     decide: createDecider(rules),
     mode,
     audit: resolveAudit(members, rules.length > 0 || mode === 'report'),
@@ -245,7 +248,7 @@ function requireKept({ transmitters }: SecurityEventSettings, revocations: Revoc
   for (const issuer of [...transmitters.values()].flatMap(({ about }) => [...about])) {
     if (revocations !== null && (['sessionId', 'subject'] as const).some((basis) => revocations.keeps(issuer, basis))) continue
     throw new ConfigError(
-      `securityEvents would end nothing of "${issuer}": give revocation.checks one by subject or sessionId, with a set to keep it`,
+      `securityEvents would end nothing: no set is asked by sessionId or subject for "${issuer}". Add one of them to by of a check in revocation.checks, with a set to keep it`,
     )
   }
 }

@@ -70,7 +70,7 @@ export interface ResourceServer {
   /**
    * Ends tokens before their time: they are refused with `token_revoked` from the next request on, also where they are remembered.
    * Resolves when every set that is asked about it has it; what is shared may take the other replicas up to a second. Rejects with
-   * {@link RevocationError} where a set is full or cannot be reached, and with {@link ConfigError} where no set would be asked: what other
+   * {@link RevocationError} where a set is full or cannot be reached, and with {@link ConfigError} where no set would be asked, or no token can have such a name: what other
    * sets have taken by then stays revoked. Needs the option `revocation`.
    */
   revoke(revocation: Revocation): Promise<void>
@@ -109,7 +109,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
   const receiver =
     settings.securityEvents === null || revocations === null
       ? null
-      : createSecurityEventReceiver(settings.securityEvents, revocations.revoke)
+      : createSecurityEventReceiver(settings.securityEvents, (event) => revocations.revoke(event, 'a security event'))
   if (settings.mode === 'report') {
     process.emitWarning("behalf: mode 'report' lets calls through that no delegation rule admits", { code: 'BEHALF_REPORT_MODE' })
   }
@@ -279,7 +279,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
 
     guard(...given) {
       // `guard()` is open to every verified call; a requirement that turns out to be undefined must not be.
-      const compiled = compileRequirement(given.length === 0 ? {} : given[0], settings.knownIssuers)
+      const compiled = compileRequirement(given.length === 0 ? {} : given[0], settings)
       return (key) => orRejected(() => guard(visitOf(key), compiled))
     },
 
@@ -310,7 +310,7 @@ export function createResourceServer(options: ResourceServerOptions): ResourceSe
 
     async revoke(revocation) {
       if (revocations === null) throw new ConfigError('revoke() needs the option revocation, with a set to keep it')
-      await revocations.revoke(revocation)
+      await revocations.revoke(revocation, 'revoke()')
     },
 
     securityEvents() {

@@ -291,8 +291,13 @@ describe('mistakes', () => {
   it.each<[what: string, asked: unknown, message: RegExp]>([
     ['no type', { actions: 'read' }, /^guard\(\)\.authorizationDetails\.type must be a non-empty string$/],
     ['an empty list', [], /^guard\(\)\.authorizationDetails must be a non-empty list$/],
-    ['a text', 'payment', /^guard\(\)\.authorizationDetails must be an object$/],
-    ['an unknown member', { type: 'payment', action: 'read' }, /^guard\(\)\.authorizationDetails has an unknown member "action"/],
+    ['a text', 'payment', /^guard\(\)\.authorizationDetails must be an object such as \{ type: "payment" \}$/],
+    ['a text in a list', ['payment'], /^guard\(\)\.authorizationDetails\[0\] must be an object such as \{ type: "payment" \}$/],
+    [
+      'an unknown member',
+      { type: 'payment', action: 'read' },
+      /^guard\(\)\.authorizationDetails has an unknown member "action": it knows type, identifier, [\w, ]+; compare other members in check, with context\.authorizationDetails$/,
+    ],
     [
       'an undefined member',
       [{ type: 'payment', actions: undefined }],
@@ -336,7 +341,7 @@ describe('mistakes', () => {
     const rule = (value: unknown, types: KnownIssuers['detailTypes']) =>
       compileRules([anyRule({ authorizationDetails: value as string })], known(types))
     const guard = (type: string, types: KnownIssuers['detailTypes']) =>
-      compileRequirement({ authorizationDetails: { type } }, known(types))
+      compileRequirement({ authorizationDetails: { type } }, { knownIssuers: known(types), loginCanCount: true })
     for (const make of [() => rule(['payment', 'photo'], new Set(KNOWN)), () => guard('photo', new Set(KNOWN))]) {
       expect(make).toThrow(/names a type that no issuer knows: "photo"; add it to an issuer's authorizationDetails$/)
     }

@@ -92,7 +92,7 @@ const MISTAKES: Readonly<Record<string, readonly Mistake[]>> = {
     ),
     ['credentials without from', () => server({ credentials: {} }), /credentials\.from must be a function/],
     ['credentials as a function', () => server({ credentials: () => null }), /credentials must be an object/],
-    ['a cookie name for credentials', () => server({ credentials: { cookie: 'x' } }), /unknown member "cookie": it knows from/],
+    ['a cookie name for credentials', () => server({ credentials: { cookie: 'x' } }), /unknown member "cookie": it knows from$/],
     ['fetch that is no function', () => server({ fetch: 'node-fetch' }), /fetch must be a function/],
     ['now as a number', () => server({ now: 1790000000 }), /now must be a function/],
     ['cache: true', () => server({ cache: true }), /cache must be an object/],

@@ -14,6 +14,8 @@ const P384 = apiKeyOf(ecPair('P-384'), 'ec-384')
 const X = apiKeyOf(x25519Pair, 'x-1')
 const { kid: _kid, ...NAMELESS } = EC.jwk
 const SECRET = 'c2VjcmV0LXNlY3JldC1zZWNyZXQ'
+const KEY_OBJECT = ecPair('P-256')().privateKey
+const PEM = KEY_OBJECT.export({ type: 'pkcs8', format: 'pem' })
 
 const ALL = [
   'RSA-OAEP',
@@ -36,7 +38,7 @@ function failureOf(options: unknown): string {
     expect(error).toBeInstanceOf(ConfigError)
     const shown = inspect(error)
     for (const key of [RSA, EC, OTHER_EC, P384, X]) expect(shown).not.toContain(String(key.jwk['d']))
-    expect(shown).not.toContain(SECRET)
+    for (const secret of [SECRET, 'BEGIN PRIVATE']) expect(shown).not.toContain(secret)
     return (error as ConfigError).message
   }
   throw new Error('it was accepted')
@@ -67,6 +69,8 @@ test('[BEHALF-decryption-options] what is accepted', () => {
 })
 
 describe('keys', () => {
+  const AS_A_JWK =
+    /must be a private key as a JWK: of a PEM or a KeyObject, createPrivateKey\(pem\)\.export\(\{ format: 'jwk' \}\)$/
   const small = (modulusLength: number) => jwkOf(generateKeyPairSync('rsa', { modulusLength }).privateKey)
   const { d: _d, ...publicEc } = EC.jwk
   const foreign = jwkOf(generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey)
@@ -74,10 +78,14 @@ describe('keys', () => {
   const { p: _p, q: _q, dp: _dp, dq: _dq, qi: _qi, ...onlyD } = RSA.jwk
 
   test.each<readonly [string, unknown, RegExp]>([
-    ['null', null, /object/],
-    ['text', '{}', /object/],
-    ['a list', [EC.jwk], /object/],
-    ['an empty object', {}, /key type/],
+    ['null', null, AS_A_JWK],
+    ['text', '{}', AS_A_JWK],
+    ['a PEM', PEM, AS_A_JWK],
+    ['a PEM in bytes', Buffer.from(PEM), AS_A_JWK],
+    ['a KeyObject', KEY_OBJECT, AS_A_JWK],
+    ['a list', [EC.jwk], AS_A_JWK],
+    ['an empty object', {}, AS_A_JWK],
+    ['without a key type', { ...EC.jwk, kty: undefined }, /key type/],
     ['of another key type', { ...EC.jwk, kty: 'AKP' }, /key type/],
     ['a key type in another case', { ...EC.jwk, kty: 'ec' }, /key type/],
     ['symmetric', { kty: 'oct', k: SECRET }, /symmetric/],
@@ -127,10 +135,18 @@ describe('keys', () => {
 test.each<readonly [string, unknown, RegExp]>([
   ['not an object', true, /must be an object/],
   ['empty', {}, /algorithms must be/],
-  ['without algorithms', { keys: [EC.jwk] }, /algorithms must be a non-empty list/],
+  [
+    'without algorithms',
+    { keys: [EC.jwk] },
+    new RegExp(`algorithms must be a non-empty list of ${ALL.map((each) => `'${each}'`.replace('+', '\\+')).join(', ')}$`),
+  ],
   ['without keys', { algorithms: ['ECDH-ES'] }, /keys must be a non-empty list/],
   ['of an empty list of keys', { keys: [], algorithms: ['ECDH-ES'] }, /keys must be a non-empty list/],
-  ['of a key set in place of a list', { keys: { keys: [EC.jwk] }, algorithms: ['ECDH-ES'] }, /keys must be a non-empty list/],
+  [
+    'of a key set in place of a list',
+    { keys: { keys: [EC.jwk] }, algorithms: ['ECDH-ES'] },
+    /keys must be a non-empty list of private JWKs: of a JWK set, its keys$/,
+  ],
   ['of an empty list of algorithms', { keys: [EC.jwk], algorithms: [] }, /algorithms must be a non-empty list/],
   ['of an algorithm named twice', { keys: [EC.jwk], algorithms: ['ECDH-ES', 'ECDH-ES'] }, /twice/],
   ['of an empty list of encryptions', { keys: [EC.jwk], algorithms: ['ECDH-ES'], encryption: [] }, /encryption must be/],

@@ -39,6 +39,9 @@ test.each<[string, object]>([
   expect(() => resolve(options)).not.toThrow()
 })
 
+const AS_A_JWK =
+  "authentication.key must be a private key as a JWK: of a PEM or a KeyObject, createPrivateKey(pem).export({ format: 'jwk' })"
+
 test.each<[string, unknown, string]>([
   ['nothing', undefined, 'introspection must be an object'],
   ['a list', [GOOD], 'introspection must be an object'],
@@ -63,7 +66,9 @@ test.each<[string, unknown, string]>([
   ['another algorithm', byKey({ algorithm: 'RS256' }), 'key does not fit the algorithm RS256'],
   ['another curve', byKey({ algorithm: 'ES384' }), 'key does not fit the algorithm ES384'],
   ['a key for another algorithm', byKey({ key: privateJwk(ec, { alg: 'ES384' }) }), 'has an "alg" that does not fit it'],
-  ['a PEM', byKey({ key: ec.privateKey.export({ format: 'pem', type: 'pkcs8' }) }), 'must be a private key as a JWK'],
+  ['a PEM', byKey({ key: ec.privateKey.export({ format: 'pem', type: 'pkcs8' }) }), AS_A_JWK],
+  ['a KeyObject', byKey({ key: ec.privateKey }), AS_A_JWK],
+  ['a key that is nothing', byKey({ key: null }), AS_A_JWK],
   ['a public key', byKey({ key: ec.jwk }), 'must be a private key as a JWK'],
   ['a symmetric key', byKey({ key: { kty: 'oct', k: 'c2VjcmV0' } }), 'must be a private key as a JWK'],
   ['a key for encryption', byKey({ key: privateJwk(ec, { use: 'enc' }) }), 'is not for signatures'],

@@ -208,7 +208,7 @@ describe('those who wait for one question', () => {
     async (_what, times) => {
       const known = new StaticKeySet({ keys: [KEY.jwk] }, 'jwks', DEFAULT_LIMITS)
       const down = deferred<never>()
-    down.promise.catch(() => {}) // asked only later, where the question is sent first
+      down.promise.catch(() => {}) // asked only later, where the question is sent first
       let left = times
       const within = () => (left-- > 0 ? known.within(0) : down.promise)
       const keys = Object.assign(Object.create(known) as KeySet, { within })

@@ -14,8 +14,9 @@ import { createSigningKey } from '@behalf/testing'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { deferred } from '../../../test/support/deferred.js'
+import { FUZZ_FACTOR, FUZZ_SEED } from '../../../test/support/fuzz-settings.js'
 import { resolveOptions } from '../src/options.js'
-import { joinedEntry } from '../src/revocation/entry.js'
+import { joinedEntry, revocationKey } from '../src/revocation/entry.js'
 import {
   anyRule,
   createWorld,
@@ -256,6 +257,95 @@ describe('the longest lifetime', () => {
       await world.server.revoke({ issuer: ISSUER, tokenId: 'another' }) // the first one has made room
     },
   )
+})
+
+describe('a revocation up to a time that is over', () => {
+  const ended = (tolerance: number) => NOW_SECONDS - HOUR - 2 * tolerance
+  const REVOKED = { issuer: ISSUER, subject: 'user-1' }
+
+  test.each([0, 5, 300])('[Design-revocation-kept] takes no room for longer than it matters: tolerance %i', async (tolerance) => {
+    const set = new HeldSet()
+    const options = { issuers: [sayingIssuer()], clockToleranceSeconds: tolerance, revocation: revocation({ from: set }) }
+    const world = createWorld(options)
+    const keptFor = async (at: number) => {
+      set.entries.clear()
+      await world.server.revoke({ ...REVOKED, at })
+      const [entry] = set.entries.values()
+      return entry === undefined ? null : entry.keepUntil - NOW_SECONDS * 1000
+    }
+    const always = (HOUR + 2 * tolerance) * 1000 + 1
+    expect(await keptFor(0)).toBe(null)
+    expect(await keptFor(ended(tolerance) - 0.001)).toBe(null)
+    expect(await keptFor(ended(tolerance))).toBe(1)
+    expect(await keptFor(NOW_SECONDS - 60)).toBe(always - 60_000)
+    expect(await keptFor(NOW_SECONDS)).toBe(always)
+    expect(await keptFor(NOW_SECONDS + tolerance)).toBe(always)
+  })
+
+  test('ends nothing where nothing is asked by it, however long ago', async () => {
+    await expect(revocable({ by: 'tokenId' }).server.revoke({ ...REVOKED, at: 0 })).rejects.toThrow('would end nothing')
+  })
+
+  test('[Design-revocation-kept] is kept as if for ever: no token that it is about is served, whenever it comes', async () => {
+    const TOLERANCE = 5
+    const LIFE = 30
+    // Where something ends, or could: around now, and as long before as tokens live and clocks differ.
+    const edges = [0, TOLERANCE, -TOLERANCE, -LIFE, -LIFE - TOLERANCE, -LIFE - 2 * TOLERANCE]
+    const nearby = fc.integer({ min: -TOLERANCE, max: TOLERANCE })
+    const seconds = fc.tuple(fc.constantFrom(...edges), nearby).map(([edge, off]) => edge + off)
+    const given = fc.record({
+      at: fc.option(seconds),
+      /** How far the clock of whoever revokes is ahead. */
+      skew: fc.integer({ min: -TOLERANCE, max: TOLERANCE }),
+      /** Of tokens: in seconds, and after the time that is revoked. */
+      issued: fc.array(
+        fc.record({
+          iat: fc.oneof(fc.constant(0), nearby),
+          life: fc.oneof(fc.constant(LIFE), fc.integer({ min: 1, max: LIFE })),
+        }),
+        { minLength: 1, maxLength: 4 },
+      ),
+      /** Milliseconds from one look to the next. */
+      steps: fc.array(fc.integer({ min: 1, max: 12_000 }), { minLength: 1, maxLength: 8 }),
+    })
+    let served = 0
+    let refused = 0
+    await fc.assert(
+      fc.asyncProperty(given, async ({ at, skew, issued, steps }) => {
+        const open = (from: RevocationSet) =>
+          createWorld({
+            issuers: [sayingIssuer()],
+            clockToleranceSeconds: TOLERANCE,
+            revocation: { maxTokenLifetimeSeconds: LIFE, checks: [{ by: ['subject', 'tokenId'], issuer: ISSUER, from }] },
+          })
+        // One set forgets as soon as it may, to make room. The other one never does.
+        const forgetful = memoryRevocations({ maxEntries: 1, now: () => world.now })
+        const world = open(forgetful)
+        const forEver = new HeldSet()
+        const model = open(forEver)
+        const replica = open(forgetful)
+        replica.now += skew * 1000
+        await replica.server.revoke({ ...REVOKED, ...(at !== null && { at: NOW_SECONDS + at }) })
+        const until = NOW_SECONDS + (at ?? skew + TOLERANCE)
+        const key = revocationKey('subject', ISSUER, ['user-1'])
+        forEver.add({ key, issuedUntilSeconds: until, keepUntil: Number.MAX_SAFE_INTEGER })
+        for (const step of [0, ...steps]) {
+          world.now += step
+          model.now = world.now
+          await world.server.revoke({ issuer: ISSUER, tokenId: 'another' }).catch(() => {})
+          for (const [index, { iat, life }] of issued.entries()) {
+            const claims = { iat: until + iat, exp: until + iat + life, jti: `token-${index}` }
+            const { code } = await model.call(claims)
+            expect((await world.call(claims)).code, JSON.stringify(claims)).toBe(code)
+            if (code === null) served++
+            if (code === 'token_revoked') refused++
+          }
+        }
+      }),
+      { seed: FUZZ_SEED, numRuns: 150 * FUZZ_FACTOR },
+    )
+    expect(Math.min(served, refused)).toBeGreaterThan(20)
+  })
 })
 
 describe('a full set', () => {
@@ -695,13 +785,28 @@ describe('mistakes', () => {
     revocation: { maxTokenLifetimeSeconds: HOUR, checks, ...more } as never,
   })
   const CHECK = { by: 'tokenId', issuer: ISSUER, from: memoryRevocations() }
+  const ISSUER_WORDS = "revocation.checks[0].issuer must be an issuer, a list of them, or 'any'"
 
   test.each<[string, object, string]>([
     ['no checks', options([]), 'revocation.checks'],
     ['no lifetime', { issuers: [sayingIssuer()], revocation: { checks: [CHECK] } }, 'maxTokenLifetimeSeconds'],
     ['a lifetime of nothing', options([CHECK], { maxTokenLifetimeSeconds: 0 }), 'maxTokenLifetimeSeconds'],
     ['another member', options([CHECK], { store: 1 }), '"store"'],
-    ['a lifetime that nothing enforces', options([{ ...CHECK, from: () => false }]), 'goes with sets'],
+    [
+      'a lifetime that nothing enforces',
+      options([{ ...CHECK, from: () => false }]),
+      'nothing enforces it: leave it out, or give a check a set, such as memoryRevocations()',
+    ],
+    [
+      'memoryRevocations, not called',
+      { issuers: [sayingIssuer()], revocation: { checks: [{ ...CHECK, from: memoryRevocations }] } },
+      'revocation.checks[0].from is memoryRevocations itself: call it, memoryRevocations()',
+    ],
+    ['no issuer', options([{ by: 'tokenId', from: CHECK.from }]), ISSUER_WORDS],
+    ['the issuer null', options([{ ...CHECK, issuer: null }]), ISSUER_WORDS],
+    ['a list of issuers, one of them a number', options([{ ...CHECK, issuer: [ISSUER, 1] }]), 'checks[0].issuer[1] must be an'],
+    ['an empty issuer', options([{ ...CHECK, issuer: '' }]), 'checks[0].issuer must be a non-empty string'],
+    ['an empty list of issuers', options([{ ...CHECK, issuer: [] }]), 'checks[0].issuer must be a non-empty list'],
     ['an unknown basis', options([{ ...CHECK, by: 'jti' }]), 'revocation.checks[0].by'],
     ['no basis', options([{ ...CHECK, by: [] }]), 'revocation.checks[0].by'],
     ['an unknown issuer', options([{ ...CHECK, issuer: 'https://nobody.example' }]), 'not configured'],
@@ -728,13 +833,29 @@ describe('mistakes', () => {
     )
   })
 
+  const EXACTLY_ONE =
+    'revoke() takes exactly one of tokenId, grantId, sessionId, subject, actor, or subject and actor together: call it once for each'
+
+  const NO_NAME = (name: string) =>
+    `revoke().${name} names nothing: no token that is accepted says it so. Give it as tokens do: one clean line of at most 1024 characters, without white space around it`
+
   test.each<[string, object, string]>([
     ['nothing', {}, 'revoke().issuer'],
-    ['nobody', { issuer: ISSUER }, 'needs one of'],
-    ['two things', { issuer: ISSUER, tokenId: 'a', grantId: 'b' }, 'needs one of'],
+    ['nobody', { issuer: ISSUER }, 'revoke() needs one of tokenId, grantId,'],
+    ['two things', { issuer: ISSUER, tokenId: 'a', grantId: 'b' }, EXACTLY_ONE],
+    ['two that could go with the same third', { issuer: ISSUER, sessionId: 'a', subject: 'b' }, EXACTLY_ONE],
+    ['three things', { issuer: ISSUER, subject: 'a', actor: 'b', sessionId: 'c' }, EXACTLY_ONE],
     ['a text of nothing', { issuer: ISSUER, tokenId: '' }, 'revoke().tokenId'],
     ['what was not found', { issuer: ISSUER, tokenId: undefined }, 'revoke().tokenId is undefined'],
     ['a subject, its actor undefined', { issuer: ISSUER, subject: 'a', actor: undefined }, 'revoke().actor is undefined'],
+    ['a token with a line break', { issuer: ISSUER, tokenId: 'token-1\n' }, NO_NAME('tokenId')],
+    ['a grant with a space before it', { issuer: ISSUER, grantId: ' grant-1' }, NO_NAME('grantId')],
+    ['a session that is too long', { issuer: ISSUER, sessionId: 's'.repeat(1025) }, NO_NAME('sessionId')],
+    ['a subject with what cannot be seen', { issuer: ISSUER, subject: 'user\u200b-1' }, NO_NAME('subject')],
+    ['an actor with another space', { issuer: ISSUER, actor: 'actor\u00a01' }, NO_NAME('actor')],
+    ['a subject of an actor, with a space after it', { issuer: ISSUER, subject: 'a ', actor: 'b' }, NO_NAME('subject')],
+    ['an actor of a subject, with a NUL', { issuer: ISSUER, subject: 'a', actor: 'b\0' }, NO_NAME('actor')],
+    ['a subject that is a number', { issuer: ISSUER, subject: 1 }, 'revoke().subject must be a non-empty string'],
     ['a time for a token', { issuer: ISSUER, tokenId: 'a', at: 1 }, 'revoke().at'],
     ['a time in milliseconds', { issuer: ISSUER, subject: 'a', at: NOW_SECONDS * 1000 }, 'seconds'],
     ['no time', { issuer: ISSUER, subject: 'a', at: Number.NaN }, 'seconds'],
@@ -746,6 +867,64 @@ describe('mistakes', () => {
       .server.revoke(given as Revocation)
       .catch((error: unknown) => error)
     expect(failure).toMatchObject({ name: 'ConfigError', message: expect.stringContaining(named) })
+  })
+
+  describe('a name', () => {
+    const CLAIM_OF = { tokenId: 'jti', grantId: 'grant_id', sessionId: 'sid', subject: 'sub', actor: 'sub' } as const
+    const odd = fc.constantFrom(' ', '\n', '\0', '\u00a0', '\u00ad', '\u200b', '\u2028', '\ud800', '\ufeff', 'é', '界', '"', 'a')
+    const names = fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }), fc.string({ unit: odd, maxLength: 12 }))
+
+    test.each(Object.entries(CLAIM_OF))(
+      '[Design-revocation-bases] is taken exactly where a token can be admitted with it: %s',
+      async (name, claim) => {
+        const seen = new Set<unknown>()
+        await fc.assert(
+          fc.asyncProperty(names, async (value) => {
+            const world = createWorld({
+              issuers: [sayingIssuer()],
+              delegation: [anyRule()],
+              limits: { identifierCharacters: 30 },
+              revocation: revocation({}),
+            })
+            const own = { jti: 't', sub: 's', client_id: 'c' }
+            const token = tokenOf({ ...own, ...(name === 'actor' ? { act: { sub: value } } : { [claim]: value }) })
+            const { code } = await world.call(token)
+            seen.add(code)
+            const revoking = world.server.revoke({ issuer: ISSUER, [name]: value } as never)
+            if (code === null) {
+              await revoking
+              expect((await world.call(token)).code).toBe('token_revoked')
+            } else {
+              await expect(revoking).rejects.toMatchObject({ name: 'ConfigError' })
+            }
+          }),
+          { seed: FUZZ_SEED, numRuns: 200 * FUZZ_FACTOR },
+        )
+        expect([seen.has(null), seen.size > 1]).toEqual([true, true])
+      },
+    )
+
+    test('that was made for a token without `jti` is taken, however short identifiers have to be', async () => {
+      const world = createWorld({
+        issuers: [{ issuer: ISSUER, audience: 'api', jwks: JWKS }],
+        limits: { identifierCharacters: 30 },
+        revocation: revocation({ by: 'tokenId' }),
+      })
+      const token = tokenOf({ jti: undefined, client_id: 'c', aud: 'api' })
+      const tokenId = (await world.call(token)).context().token.id
+      await world.server.revoke({ issuer: ISSUER, tokenId })
+      expect((await world.call(token)).code).toBe('token_revoked')
+      for (const given of [`${tokenId}A`, `md5:${tokenId}`, `${tokenId.slice(0, -1)}.`]) {
+        await expect(world.server.revoke({ issuer: ISSUER, tokenId: given })).rejects.toThrow('names nothing')
+      }
+    })
+
+    test('that is wrong is not repeated', async () => {
+      const failure: unknown = await revocable()
+        .server.revoke({ issuer: ISSUER, subject: 'cnry\n' })
+        .catch((error: unknown) => error)
+      expect(String(failure)).not.toContain('cnry')
+    })
   })
 
   test('an issuer that is not configured is none, also where checks are for any', async () => {
@@ -766,14 +945,35 @@ describe('mistakes', () => {
     })
     createWorld(options(60))
     createWorld(options(60))
-    expect(() => createWorld(options(61))).toThrow(expect.objectContaining({ name: 'ConfigError' }))
+    const message =
+      'a set of revocations is shared by servers with maxTokenLifetimeSeconds of 60 and 61: give them one, or a set each'
+    expect(() => createWorld(options(61))).toThrow(expect.objectContaining({ name: 'ConfigError', message }))
+  })
+
+  test('[Design-revocation-kept] so it would under two clock tolerances: what the stricter server revokes would come back', () => {
+    const set = memoryRevocations()
+    const options = (clockToleranceSeconds?: number) => ({
+      issuers: [sayingIssuer()],
+      ...(clockToleranceSeconds !== undefined && { clockToleranceSeconds }),
+      revocation: revocation({ by: 'tokenId', from: set }),
+    })
+    createWorld(options())
+    createWorld(options(5))
+    for (const [tolerance, said] of [
+      [0, '5 and 0'],
+      [300, '5 and 300'],
+    ] as const) {
+      const message = `a set of revocations is shared by servers with clockToleranceSeconds of ${said}: give them one, or a set each`
+      expect(() => createWorld(options(tolerance))).toThrow(expect.objectContaining({ name: 'ConfigError', message }))
+    }
   })
 
   test('security events that could end nothing are one, whoever they are about', () => {
     const securityEvents = { transmitters: [{ issuer: ISSUER, audience: 'us', jwks: JWKS }] }
     const world = (...checks: readonly Partial<RevocationCheck>[]) =>
       createWorld({ issuers: [sayingIssuer()], securityEvents, revocation: revocation(...checks) })
-    const mistake = expect.objectContaining({ name: 'ConfigError', message: expect.stringContaining('securityEvents') })
+    const message = `securityEvents would end nothing: no set is asked by sessionId or subject for "${ISSUER}". Add one of them to by of a check in revocation.checks, with a set to keep it`
+    const mistake = expect.objectContaining({ name: 'ConfigError', message })
     expect(() => createWorld({ issuers: [sayingIssuer()], securityEvents })).toThrow(mistake)
     expect(() => world({ from: () => false })).toThrow(mistake)
     expect(() => world({ by: ['tokenId', 'grantId', 'actor'] })).toThrow(mistake)
@@ -783,7 +983,9 @@ describe('mistakes', () => {
 
   test('a basis that nothing is asked by ends nothing, and says so', async () => {
     const world = revocable({ by: 'tokenId' })
-    await expect(world.server.revoke({ issuer: ISSUER, grantId: 'a' })).rejects.toThrow('would end nothing')
+    await expect(world.server.revoke({ issuer: ISSUER, grantId: 'a' })).rejects.toThrow(
+      `revoke() by grantId would end nothing: no set is asked by it for "${ISSUER}". Add grantId to by of a check in revocation.checks`,
+    )
   })
 
   test('revoke() without the option names it', async () => {

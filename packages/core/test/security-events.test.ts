@@ -1,6 +1,6 @@
 /** What a security event ends, of whom, and up to when. */
-import type { JsonObject, JsonValue, Revocation } from '@behalf/core'
-import { ConfigError, RevocationError } from '@behalf/core'
+import type { JsonObject, JsonValue, Revocation, RevocationBasis } from '@behalf/core'
+import { ConfigError, memoryRevocations, RevocationError } from '@behalf/core'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   type HeldReceiver,
@@ -20,8 +20,10 @@ import {
   jwtId,
   opaque,
   SESSION_REVOKED,
+  SET_CONTENT_TYPE,
   SSF,
 } from '../../../test/support/security-event-transmitter.js'
+import { createWorld, oauthIssuer } from './support/harness.js'
 
 let held: HeldReceiver
 const open: HeldReceiver[] = []
@@ -42,34 +44,39 @@ const token = jwtId(TRANSMITTER, 'token-1')
 const mail: JsonObject = { format: 'email', email: 'user@example.test' }
 const AT = { at: NOW_SECONDS }
 const SESSION = { issuer: TRANSMITTER, sessionId: 'session-1', ...AT }
-const USER = { issuer: TRANSMITTER, subject: 'user-1', ...AT }
+/** What somebody holds, for themselves and for others. */
+const person = (name: string, issuer = TRANSMITTER, at = NOW_SECONDS): Revocation[] => [
+  { issuer, subject: name, at },
+  { issuer, actor: name, at },
+]
+const USER = person('user-1')
 
 describe('session-revoked', () => {
-  test.each<[string, JsonValue, Revocation]>([
-    ['a session', session, SESSION],
+  test.each<[string, JsonValue, readonly Revocation[]]>([
+    ['a session', session, [SESSION]],
     ['a user', user, USER],
-    ['a token', token, { issuer: TRANSMITTER, tokenId: 'token-1' }],
-    ['a session and its user', complex({ user, session }), SESSION],
+    ['a token', token, [{ issuer: TRANSMITTER, tokenId: 'token-1' }]],
+    ['a session and its user', complex({ user, session }), [SESSION]],
     ['a user alone', complex({ user }), USER],
-    ['a session alone', complex({ session }), SESSION],
+    ['a session alone', complex({ session }), [SESSION]],
     ['a user on a device', complex({ user, device: issSub(TRANSMITTER, 'device-1') }), USER],
     ['a user of a tenant', complex({ user, tenant: opaque('t') }), USER],
     ['a user in a group, a unit and an application', complex({ user, group: mail, org_unit: mail, application: mail }), USER],
     ['a user and what nobody knows', complex({ user, spaceship: opaque('s') }), USER],
-    ['a session, and a user by mail', complex({ session, user: mail }), SESSION],
+    ['a session, and a user by mail', complex({ session, user: mail }), [SESSION]],
     ['a user, and a session that is written in another way', complex({ user, session: user }), USER],
     ['a user by several names', aliases(mail, user), USER],
     ['a user by several names, one of them elsewhere', aliases(issSub('https://x.example.test', 'u'), user), USER],
     ['a complex subject whose user has several names', complex({ user: aliases(mail, user), device: mail }), USER],
-  ])('[SSF-3.6-best-effort] ends %s', async (_what, subject, revocation) => {
+  ])('[SSF-3.6-best-effort] ends %s', async (_what, subject, revocations) => {
     expect(await held.outcome(held.transmitter.sessionRevoked(subject))).toBe('202')
-    expect(held.revoked).toEqual([revocation])
+    expect(held.revoked).toEqual(revocations)
     expect(held.told).toEqual([])
   })
 
   test('every alias that can be read is ended', async () => {
     await held.push(held.transmitter.sessionRevoked(aliases(user, issSub(TRANSMITTER, 'user-2'), session)))
-    expect(held.revoked).toEqual([USER, { ...USER, subject: 'user-2' }, SESSION])
+    expect(held.revoked).toEqual([...USER, ...person('user-2'), SESSION])
   })
 
   test.each<[string, JsonValue]>([
@@ -138,7 +145,7 @@ describe('session-revoked', () => {
     await held.push(
       held.transmitter.sessionRevoked(aliases(...Array.from({ length: 16 }, (_, n) => issSub(TRANSMITTER, `u${n}`)))),
     )
-    expect(held.revoked).toHaveLength(16)
+    expect(held.revoked).toEqual(Array.from({ length: 16 }, (_, n) => person(`u${n}`)).flat())
   })
 
   test.each<[string, JsonValue]>([
@@ -160,10 +167,7 @@ describe('whose subjects a transmitter may name', () => {
     const { transmitter, push, outcome, revoked } = hold({ transmitter: { about: OTHER_ISSUER } })
     await push(transmitter.sessionRevoked(issSub(OTHER_ISSUER, 'user-1')))
     await push(transmitter.sessionRevoked(session))
-    expect(revoked).toEqual([
-      { ...USER, issuer: OTHER_ISSUER },
-      { ...SESSION, issuer: OTHER_ISSUER },
-    ])
+    expect(revoked).toEqual([...person('user-1', OTHER_ISSUER), { ...SESSION, issuer: OTHER_ISSUER }])
     expect(await outcome(transmitter.sessionRevoked(user))).toBe('400 access_denied')
   })
 
@@ -181,23 +185,23 @@ describe('whose subjects a transmitter may name', () => {
       transmitter: { about: [TRANSMITTER, OTHER_ISSUER], sessions: OTHER_ISSUER },
     })
     await push(transmitter.sessionRevoked(complex({ session, user })))
-    expect(revoked).toEqual([USER])
+    expect(revoked).toEqual(USER)
   })
 })
 
 describe('critical members', () => {
   const critical = (...criticalMembers: string[]) => hold({ transmitter: { criticalMembers } })
 
-  test.each<[string, string[], JsonValue, Revocation]>([
-    ['a session', ['session'], complex({ session, user }), SESSION],
-    ['a user', ['user'], complex({ session, user }), SESSION],
-    ['both', ['user', 'session'], complex({ session, user }), SESSION],
+  test.each<[string, string[], JsonValue, readonly Revocation[]]>([
+    ['a session', ['session'], complex({ session, user }), [SESSION]],
+    ['a user', ['user'], complex({ session, user }), [SESSION]],
+    ['both', ['user', 'session'], complex({ session, user }), [SESSION]],
     ['one that is not there', ['tenant'], complex({ user }), USER],
-    ['one in a simple subject', ['id', 'format', 'user'], session, SESSION],
-  ])('[SSF-3.6-critical] %s can be processed', async (_what, members, subject, revocation) => {
+    ['one in a simple subject', ['id', 'format', 'user'], session, [SESSION]],
+  ])('[SSF-3.6-critical] %s can be processed', async (_what, members, subject, revocations) => {
     const { transmitter, push, revoked } = critical(...members)
     await push(transmitter.sessionRevoked(subject))
-    expect(revoked).toEqual([revocation])
+    expect(revoked).toEqual(revocations)
   })
 
   test.each<[string, string[], JsonValue]>([
@@ -223,7 +227,7 @@ describe('critical members', () => {
 describe('credential-change', () => {
   test.each(['revoke', 'update', 'delete'])('[CAEP-3.3-change-type] %s ends what the user has', async (change_type) => {
     expect(await held.outcome(held.transmitter.credentialChange(user, { change_type }))).toBe('202')
-    expect(held.revoked).toEqual([USER])
+    expect(held.revoked).toEqual(USER)
   })
 
   test('[CAEP-3.3-change-type] a credential that was created ends nothing, and nobody needs to know', async () => {
@@ -235,7 +239,7 @@ describe('credential-change', () => {
 
   test.each(['rotate', 'Create', ' create', ''])('a change that is not known (%j) is in doubt, and ends', async (change_type) => {
     await held.push(held.transmitter.credentialChange(user, { change_type }))
-    expect(held.revoked).toEqual([USER])
+    expect(held.revoked).toEqual(USER)
   })
 
   test.each([undefined, null, 1, ['create'], { create: true }])(
@@ -252,7 +256,7 @@ describe('credential-change', () => {
     ['a user by several names', aliases(user, mail)],
   ])('%s: everything of the user', async (_what, subject) => {
     await held.push(held.transmitter.credentialChange(subject))
-    expect(held.revoked).toEqual([USER])
+    expect(held.revoked).toEqual(USER)
   })
 
   test.each<[string, JsonObject]>([
@@ -291,7 +295,7 @@ describe('events in one SET', () => {
   test('both known events are heeded', async () => {
     const events = { [CREDENTIAL_CHANGE]: { change_type: 'delete', event_timestamp: 7 }, [SESSION_REVOKED]: {} }
     await held.push(held.transmitter.set(events, { claims: { sub_id: complex({ session, user }) } }))
-    expect(held.revoked).toEqual([SESSION, { ...USER, at: 7 }])
+    expect(held.revoked).toEqual([SESSION, ...person('user-1', TRANSMITTER, 7)])
   })
 
   test('where one of two names no token, the other is heeded and the application is told', async () => {
@@ -328,7 +332,7 @@ describe('events in one SET', () => {
   test('the subject may stand in the event too, where it is the same', async () => {
     const subject = complex({ user, device: opaque('d') })
     await held.push(held.transmitter.sessionRevoked(subject, { subject: { ...subject } }))
-    expect(held.revoked).toEqual([USER])
+    expect(held.revoked).toEqual(USER)
   })
 
   test.each<[string, JsonObject, JsonValue | undefined]>([
@@ -360,15 +364,22 @@ describe('up to when', () => {
     ['the very beginning', { event_timestamp: 0 }, {}, 0],
     ['the end of a broken second', { event_timestamp: HOUR_AGO + 0.2 }, {}, HOUR_AGO + 1],
     ['a little ahead, where the issuer’s clock is', { event_timestamp: NOW_SECONDS + 5 }, {}, NOW_SECONDS + 5],
-    ['now, and what clocks may differ, where the event is further ahead', { event_timestamp: NOW_SECONDS + 6 }, {}, LATEST],
+    ['the SET, and what clocks may differ, where the event is after it', { event_timestamp: NOW_SECONDS + 6 }, {}, LATEST],
     ['the same, where it is in milliseconds', { event_timestamp: HOUR_AGO * 1000 }, {}, LATEST],
-    ['the same, where the SET is ahead within the tolerance', {}, { iat: NOW_SECONDS + 5 }, LATEST],
-    ['the same, where toe is ahead', {}, { toe: NOW_SECONDS + 500 }, LATEST],
+    ['the same, where toe is after it', {}, { toe: NOW_SECONDS + 500 }, LATEST],
+    ['the same, of a SET from before', { event_timestamp: NOW_SECONDS }, { iat: HOUR_AGO }, HOUR_AGO + TOLERANCE_SECONDS],
+    [
+      'the same, to the end of its second',
+      { event_timestamp: NOW_SECONDS },
+      { iat: HOUR_AGO - 0.5 },
+      HOUR_AGO + TOLERANCE_SECONDS,
+    ],
+    ['when the SET was issued, where that is ahead within the tolerance', {}, { iat: LATEST }, LATEST],
   ])('[CAEP-2-event-timestamp] tokens end that were issued until %s', async (_what, payload, claims, at) => {
     held.nowMilliseconds += 999 // a second is not over before its end
     expect(await held.outcome(held.transmitter.sessionRevoked(session, payload, { claims }))).toBe('202')
     await held.push(held.transmitter.credentialChange(user, payload, { claims }))
-    expect(held.revoked.map((each) => 'at' in each && each.at)).toEqual([at, at])
+    expect(held.revoked.map((each) => each.at)).toEqual([at, at, at])
   })
 
   test.each<[string, JsonValue | string]>([
@@ -443,10 +454,12 @@ describe('what cannot be kept', () => {
       answered = true
       return each
     })
-    await vi.waitFor(() => expect(keeping).toHaveLength(2))
-    keeping[0]?.()
-    await new Promise(setImmediate)
-    expect(answered).toBe(false)
+    await vi.waitFor(() => expect(keeping).toHaveLength(3))
+    for (const index of [0, 2]) {
+      keeping[index]?.()
+      await new Promise(setImmediate)
+      expect(answered).toBe(false)
+    }
     keeping[1]?.()
     expect((await answer).status).toBe(202)
   })
@@ -479,10 +492,27 @@ describe('what nothing is asked by', () => {
     await expect(held.push(held.transmitter.sessionRevoked(complex({ session, user })))).rejects.toBe(wrong)
   })
 
+  test('is told as what it is: a security event, and the check that lacks it', async () => {
+    const { transmitter } = held
+    const securityEvents = { transmitters: [{ issuer: TRANSMITTER, audience: RECEIVER, jwks: transmitter.jwks }] }
+    const server = (by: RevocationBasis | readonly RevocationBasis[]) =>
+      createWorld({
+        issuers: [oauthIssuer({ issuer: TRANSMITTER, claims: { session: 'sid' } })],
+        revocation: { maxTokenLifetimeSeconds: 3600, checks: [{ by, issuer: TRANSMITTER, from: memoryRevocations() }] },
+        securityEvents,
+      }).server.securityEvents()
+    const push = { method: 'POST', contentType: SET_CONTENT_TYPE, authorization: [], body: transmitter.sessionRevoked(session) }
+    await expect(server('subject').receive(push)).rejects.toMatchObject({
+      name: 'ConfigError',
+      message: `a security event by sessionId would end nothing: no set is asked by it for "${TRANSMITTER}". Add sessionId to by of a check in revocation.checks, with a set to keep it`,
+    })
+    expect((await server(['subject', 'sessionId']).receive(push)).status).toBe(202)
+  })
+
   test('a session that nothing is asked by is ended with all else of its user', async () => {
     held.keep = (each) => ('sessionId' in each ? Promise.reject(wrong) : undefined)
     expect(await held.outcome(held.transmitter.sessionRevoked(complex({ session, user })))).toBe('202')
-    expect(held.revoked).toEqual([USER])
+    expect(held.revoked).toEqual(USER)
   })
 
   test('a session that cannot be kept now is no reason to end more', async () => {

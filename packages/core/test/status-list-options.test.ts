@@ -40,10 +40,10 @@ test('[BEHALF-status-list-origins] an issuer that is no URL says where its lists
 })
 
 test.each<readonly [string, unknown, RegExp]>([
-  ['false', false, /must be an object/],
-  ['null', null, /must be an object/],
-  ['text', 'https://as.example.test', /must be an object/],
-  ['a list', [], /must be an object/],
+  ['false', false, /statusList must be true or an object: leave it out where there are no lists$/],
+  ['null', null, /must be true or an object/],
+  ['text', 'https://as.example.test', /must be true or an object/],
+  ['a list', [], /must be true or an object/],
   ['an unknown member', { uri: 'https://as.example.test' }, /unknown member "uri"/],
   ['an undefined member', { origins: undefined }, /origins is undefined/],
   ['required as text', { required: 'yes' }, /required must be true or false/],

@@ -182,6 +182,25 @@ describe('a delegated call', () => {
   })
 })
 
+describe('a call whose issuer leaves somebody out', () => {
+  const LOGIN: Claims = { acr: 'gold', auth_time: NOW_SECONDS }
+  const ASKED: Requirement = { acr: 'gold', maxAuthAgeSeconds: 60 }
+
+  it.each<[what: string, claims: Claims, outcome: string]>([
+    ['is nobody’s login where it is direct', { ...LOGIN, chain_complete: false }, 'chain_incomplete'],
+    ['nor where the issuer says so unreadably', { ...LOGIN, chain_complete: 'true' }, 'chain_incomplete'],
+    ['is the user’s where everybody is named', { ...LOGIN, chain_complete: true }, 'admitted'],
+    ['is the user’s where nothing is said', LOGIN, 'admitted'],
+  ])('%s', async (_, claims, outcome) => {
+    expect(await judged(ASKED, claims)).toBe(outcome)
+    expect(await judged({}, claims)).toBe('admitted')
+  })
+
+  it('counts where the rule lets the login of a delegated call count, whoever else acted before', async () => {
+    expect(await judged(ASKED, { ...LOGIN, ...SUPPORT, chain_complete: false }, { stepUp: 'subject' })).toBe('admitted')
+  })
+})
+
 describe('the order', () => {
   const TENANT = { issuers: [oauthIssuer({ claims: { tenant: 'tid' } })] }
 
@@ -193,7 +212,7 @@ describe('the order', () => {
     ['claims', { claims: { vip: true } }, {}, 'requirement_failed'],
     ['chain', { completeChain: true }, { chain_complete: false }, 'chain_incomplete'],
   ])('asks nobody to log in in vain: %s comes before it', async (_, requirement, claims, code) => {
-    const visit = await createWorld(TENANT).call(claims)
+    const visit = await createWorld({ ...TENANT, delegation: [anyRule({ stepUp: 'subject' })] }).call(claims)
     expect((await visit.guard({ ...requirement, acr: 'gold' }))?.code).toBe(code)
   })
 
@@ -242,7 +261,7 @@ describe('the challenge', () => {
   })
 
   it('is part of no other refusal', async () => {
-    const visit = await createWorld().call({ acr: 'gold' })
+    const visit = await createWorld({ delegation: [anyRule({ stepUp: 'subject' })] }).call({ acr: 'gold' })
     expect((await visit.guard({ acr: 'gold', scopes: 'admin' }))?.challenge).not.toContain('acr_values')
     expect((await visit.guard({ acr: 'silver', kind: 'delegation' }))?.challenge).not.toContain('acr_values')
   })
@@ -294,6 +313,38 @@ describe('mistakes', () => {
     const make = () => createWorld().server.guard(requirement as Requirement)
     expect(make).toThrow(ConfigError)
     expect(make).toThrow(message)
+  })
+
+  const LOGIN_OF_NOBODY =
+    "guard() asks for a delegated call and for a login, which no rule lets count: give a rule stepUp: 'subject'"
+
+  describe.each<[what: string, requirement: Requirement]>([
+    ['a delegated kind', { kind: 'delegation', acr: 'gold' }],
+    ['each delegated kind, and an age', { kind: ['delegation', 'impersonation'], maxAuthAgeSeconds: 60 }],
+    ['an actor', { actor: { id: 'support-1' }, acr: 'gold' }],
+  ])('a login that could never count: %s', (_, requirement) => {
+    const make = (options: Parameters<typeof createWorld>[0]) => () => createWorld(options).server.guard(requirement)
+
+    it('where no rule lets it', () => {
+      for (const delegation of [[], [anyRule()]]) {
+        expect(make({ delegation })).toThrow(expect.objectContaining({ name: 'ConfigError', message: LOGIN_OF_NOBODY }))
+      }
+    })
+
+    it('not where one of the rules does, or rules are not enforced', () => {
+      expect(make({ delegation: [anyRule({ id: 'a', actor: { id: 'x' } }), anyRule({ stepUp: 'subject' })] })).not.toThrow()
+      expect(make({ delegation: [anyRule()], mode: 'report' })).not.toThrow()
+    })
+  })
+
+  it.each<[what: string, requirement: Requirement]>([
+    ['no kind', { acr: 'gold' }],
+    ['a direct call too', { kind: ['direct', 'delegation'], acr: 'gold' }],
+    ['anybody but an actor', { actor: { not: { id: 'support-1' } }, acr: 'gold' }],
+    ['a subject', { subject: { id: 'user-1' }, acr: 'gold' }],
+    ['no login', { kind: 'delegation', actor: { id: 'support-1' } }],
+  ])('none is a login that a direct call can meet, or that is not asked: %s', (_, requirement) => {
+    expect(() => createWorld({ delegation: [anyRule()] }).server.guard(requirement)).not.toThrow()
   })
 
   it.each<[unknown, RegExp]>([

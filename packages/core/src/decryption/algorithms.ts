@@ -6,7 +6,8 @@ import { wordAt } from '../config-shape.js'
  */
 export type KeyManagementAlgorithm = (typeof KEY_MANAGEMENT)[number]
 
-const KEY_MANAGEMENT = [
+/** All ways that an issuer may be given. */
+export const KEY_MANAGEMENT = [
   'RSA-OAEP',
   'RSA-OAEP-256',
   'RSA-OAEP-384',

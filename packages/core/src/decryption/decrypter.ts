@@ -1,4 +1,4 @@
-import { listAt, membersOf, optional } from '../config-shape.js'
+import { listAt, membersOf, optional, privateJwkAt, quoted } from '../config-shape.js'
 import { AuthError, ConfigError } from '../errors.js'
 import type { Limits } from '../limits.js'
 import {
@@ -6,6 +6,7 @@ import {
   type ContentEncryption,
   contentEncryptionAt,
   hasLengths,
+  KEY_MANAGEMENT,
   type KeyManagementAlgorithm,
   keyManagementAt,
   sendsNoKey,
@@ -55,17 +56,18 @@ const SIGNED_JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/
  */
 export function resolveDecryption(value: unknown, where: string, limits: Limits): Decrypter {
   const members = membersOf(value, where, ['keys', 'algorithms', 'encryption'])
-  const algorithms = listAt(members['algorithms'], `${where}.algorithms`, keyManagementAt)
+  const algorithms = listAt(members['algorithms'], `${where}.algorithms`, keyManagementAt, quoted(KEY_MANAGEMENT))
   const encryptionAt = (each: unknown, at: string) => listAt(each, at, contentEncryptionAt)
   const encryption = optional(members, 'encryption', where, encryptionAt, CONTENT_ENCRYPTIONS)
-  const keys = listAt(members['keys'], `${where}.keys`, (jwk, at) => {
-    const key = importPrivateJwk(jwk, limits.kidCharacters)
+  const keyAt = (jwk: unknown, at: string) => {
+    const key = importPrivateJwk(privateJwkAt(jwk, at), limits.kidCharacters)
     if (typeof key === 'string') throw new ConfigError(`${at} ${key}`)
     if (!algorithms.some((algorithm) => keyFits(key, algorithm))) {
       throw new ConfigError(`${at} fits none of ${where}.algorithms: leave it out, or name one that it fits`)
     }
     return key
-  })
+  }
+  const keys = listAt(members['keys'], `${where}.keys`, keyAt, 'private JWKs: of a JWK set, its keys')
   const idle = algorithms.find((algorithm) => !keys.some((key) => keyFits(key, algorithm)))
   if (idle !== undefined) throw new ConfigError(`${where}.algorithms names '${idle}', which none of the keys fits`)
   const byKid = new Map(keys.map((key) => [key.kid, key]))

@@ -10,6 +10,7 @@ import {
   publicEncrypt,
   randomBytes,
 } from 'node:crypto'
+import type { Members } from '../config-shape.js'
 import { isObject, type JsonObject } from '../token/json.js'
 import type { KeyManagementAlgorithm } from './algorithms.js'
 
@@ -43,8 +44,7 @@ const OPERATIONS = { RSA: ['decrypt', 'unwrapKey'], EC: ['deriveKey', 'deriveBit
  * Imports a private JWK as a decryption key.
  * @returns the key, or a fixed text that says why this JWK is none here
  */
-export function importPrivateJwk(jwk: unknown, maxKidCharacters: number): DecryptionKey | string {
-  if (!isObject(jwk)) return 'is not an object'
+export function importPrivateJwk(jwk: Members, maxKidCharacters: number): DecryptionKey | string {
   const { kty, crv, kid, use, key_ops: keyOps, alg } = jwk
   if (kty === 'oct') return 'is a symmetric key: only the private key of a pair is accepted'
   if (kty !== 'RSA' && kty !== 'EC' && kty !== 'OKP') return 'has a key type that cannot decrypt here'
@@ -80,7 +80,7 @@ export function pointFits({ kty, crv }: DecryptionKey, { epk }: JsonObject): boo
   return isObject(epk) && epk['kty'] === kty && epk['crv'] === crv
 }
 
-function publicOf({ kty, crv, x, y, n, e }: JsonObject): KeyObject {
+function publicOf({ kty, crv, x, y, n, e }: Members): KeyObject {
   const members = kty === 'RSA' ? { kty, n, e } : kty === 'EC' ? { kty, crv, x, y } : { kty, crv, x }
   return createPublicKey({ key: members as JsonWebKey, format: 'jwk' })
 }

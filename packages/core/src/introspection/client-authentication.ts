@@ -8,10 +8,11 @@ import {
   sign,
   verify,
 } from 'node:crypto'
+import { privateJwkAt } from '../config-shape.js'
 import { ConfigError } from '../errors.js'
 import { importJwk, keyFits } from '../keys/verification-key.js'
 import { ALGORITHMS, type Algorithm } from '../token/algorithms.js'
-import { isObject, type JsonObject } from '../token/json.js'
+import type { JsonObject } from '../token/json.js'
 
 /** What a question carries to show who asks. */
 interface Credentials {
@@ -94,11 +95,12 @@ const PRIVATE_MEMBERS: ReadonlySet<string> = new Set(['d', 'p', 'q', 'dp', 'dq',
 
 /** @throws {ConfigError} that says what is wrong with the key, and nothing of the key */
 function signingKeyAt(
-  jwk: unknown,
+  value: unknown,
   where: string,
   algorithm: Algorithm,
 ): { readonly key: KeyObject; readonly kid: string | null } {
-  if (!isObject(jwk) || typeof jwk['d'] !== 'string') throw new ConfigError(`${where} must be a private key as a JWK`)
+  const jwk = privateJwkAt(value, where)
+  if (typeof jwk['d'] !== 'string') throw new ConfigError(`${where} must be a private key as a JWK`)
   const { key_ops: keyOps, ...rest } = jwk
   if (keyOps !== undefined && !(Array.isArray(keyOps) && keyOps.includes('sign'))) {
     throw new ConfigError(`${where} may not sign ("key_ops")`)

@@ -23,6 +23,12 @@ export interface DetailRequirement {
   readonly privileges?: string | readonly string[]
 }
 
+/** Mistakes are told with the mend: people give the type alone, or ask for members of their own types. */
+const DETAIL_WORDS = {
+  shape: 'an object such as { type: "payment" }',
+  others: 'compare other members in check, with context.authorizationDetails',
+}
+
 const DETAIL_MEMBERS = ['type', 'identifier', ...DETAIL_LISTS] as const satisfies readonly (keyof DetailRequirement)[]
 
 /** A requirement on one object, prepared. */
@@ -42,7 +48,7 @@ export type DetailTypes = ReadonlySet<string> | null | undefined
  * @throws {ConfigError}
  */
 export function compileDetails(value: unknown, where: string, types: DetailTypes): readonly CompiledDetail[] {
-  return oneOrListAt(value, where, (each, at) => compileDetail(membersOf(each, at, DETAIL_MEMBERS), at, types))
+  return oneOrListAt(value, where, (each, at) => compileDetail(membersOf(each, at, DETAIL_MEMBERS, DETAIL_WORDS), at, types))
 }
 
 function compileDetail(members: Members, where: string, types: DetailTypes): CompiledDetail {

@@ -101,8 +101,18 @@ export interface CompiledRequirement {
   readonly check: Hook<AuthContext> | null
 }
 
+/** What a requirement is held against when it is read. */
+interface RequirementSettings {
+  readonly knownIssuers: KnownIssuers
+  /** Whether a login can count for a delegated call. */
+  readonly loginCanCount: boolean
+}
+
 /** @throws {ConfigError} naming the member and the mend */
-export function compileRequirement(requirement: unknown, issuers: KnownIssuers): CompiledRequirement {
+export function compileRequirement(
+  requirement: unknown,
+  { knownIssuers: issuers, loginCanCount }: RequirementSettings,
+): CompiledRequirement {
   const where = 'guard()'
   const members = membersOf(requirement, where, MEMBERS)
   const kindsAt = (value: unknown, at: string) =>
@@ -125,7 +135,17 @@ export function compileRequirement(requirement: unknown, issuers: KnownIssuers):
     check: optional(members, 'check', where, functionAt<Hook<AuthContext>>, null),
   }
   requireIssuerForIds(members, where, issuers, compiled.actor?.matchers ?? null, compiled.subject?.matchers ?? null)
+  if (compiled.stepUp !== null && !loginCanCount && refusesDirect(compiled)) {
+    throw new ConfigError(
+      `${where} asks for a delegated call and for a login, which no rule lets count: give a rule stepUp: 'subject'`,
+    )
+  }
   return Object.freeze(compiled)
+}
+
+/** Whether no direct call can meet it. Such a call has no actor. */
+function refusesDirect({ kinds, actor }: CompiledRequirement): boolean {
+  return kinds?.has('direct') === false || actor?.not === false
 }
 
 function dpopAt(value: unknown, where: string, { offersDpop }: KnownIssuers): BindingMode {
@@ -194,7 +214,7 @@ export function judgeRequirement(
   const refusal =
     judgeKind(requirement, context, call) ??
     judgeParties(requirement, context) ??
-    (requirement.completeChain && context.notices.includes('chain_incomplete') ? 'chain_incomplete' : null) ??
+    judgeChain(requirement, context) ??
     (requirement.claims.every(([name, values]) => values.some((value) => context.claims[name] === value))
       ? null
       : 'requirement_failed') ??
@@ -229,6 +249,12 @@ function judgeKind(
 ): RefusalCode | null {
   if (kinds !== null && !kinds.has(kind)) return kind === 'direct' ? 'delegation_required' : 'delegation_forbidden'
   return stepUp !== null && kind !== 'direct' && !loginCounts ? 'delegation_forbidden' : null
+}
+
+/** Where the issuer says that it leaves somebody out, a direct call may be that somebody's: its login is nobody's that can be named. */
+function judgeChain({ completeChain, stepUp }: CompiledRequirement, { kind, notices }: AuthContext): RefusalCode | null {
+  if (!notices.includes('chain_incomplete')) return null
+  return completeChain || (stepUp !== null && kind === 'direct') ? 'chain_incomplete' : null
 }
 
 function judgeParties(requirement: CompiledRequirement, context: AuthContext): RefusalCode | null {

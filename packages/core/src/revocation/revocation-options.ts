@@ -1,24 +1,26 @@
 import { functionAt, integerAt, listAt, membersOf, oneOrListAt, optional, stringAt, wordAt } from '../config-shape.js'
 import { ConfigError } from '../errors.js'
 import { REVOCATION_BASES, type RevocationBasis } from './entry.js'
+import { memoryRevocations } from './memory-revocations.js'
+import type { Named } from './revocation.js'
 import type { RevocationSet } from './revocation-set.js'
 
-/** What a function is asked about a token: the members of the basis, and when the token was issued. */
-export interface RevocationQuery {
-  /** By what it is asked. */
-  readonly by: RevocationBasis
+/**
+ * By what a token is asked about, and what it is there: `tokenId` is `jti`, or `sha256:` and a digest, as a context's `token.id`;
+ * `actor` one of the chain, each of which is asked about.
+ */
+export type RevocableName =
+  | ({ readonly by: 'tokenId' } & Named<'tokenId'>)
+  | ({ readonly by: 'grantId' } & Named<'grantId'>)
+  | ({ readonly by: 'sessionId' } & Named<'sessionId'>)
+  | ({ readonly by: 'subject' } & Named<'subject'>)
+  | ({ readonly by: 'actor' } & Named<'actor'>)
+  | ({ readonly by: 'subjectAndActor' } & Named<'subject' | 'actor'>)
+
+/** What a function is asked about a token: where `by` is `grantId` there is a `grantId`, and so on. */
+export type RevocationQuery = RevocableName & {
   /** Issuer of the token. */
   readonly issuer: string
-  /** With `tokenId`: `jti`, or `sha256:` and a digest, as a context's `token.id`. */
-  readonly tokenId?: string
-  /** With `grantId`. */
-  readonly grantId?: string
-  /** With `sessionId`. */
-  readonly sessionId?: string
-  /** With `subject` and `subjectAndActor`. */
-  readonly subject?: string
-  /** With `actor` and `subjectAndActor`: one of the chain; each of them is asked about. */
-  readonly actor?: string
   /** `iat`, in seconds since the epoch; `null` where the token does not say. */
   readonly issuedAt: number | null
 }
@@ -88,7 +90,7 @@ export function readRevocationOptions(
   const hasSet = checks.some(({ from }) => 'set' in from)
   if (maxTokenLifetimeSeconds !== null && !hasSet) {
     throw new ConfigError(
-      `${where}.maxTokenLifetimeSeconds goes with sets: functions keep what they like, and nothing enforces it`,
+      `${where}.maxTokenLifetimeSeconds goes with sets: functions keep what they like, and nothing enforces it: leave it out, or give a check a set, such as memoryRevocations()`,
     )
   }
   if (maxTokenLifetimeSeconds === null && hasSet) {
@@ -100,7 +102,7 @@ export function readRevocationOptions(
 function checkAt(value: unknown, where: string, known: RevocableIssuers): ReadCheck {
   const members = membersOf(value, where, ['by', 'issuer', 'from', 'staleSeconds'])
   const bases = new Set(oneOrListAt(members['by'], `${where}.by`, (each, at) => wordAt(each, at, REVOCATION_BASES)))
-  const issuers = members['issuer'] === 'any' ? null : new Set(oneOrListAt(members['issuer'], `${where}.issuer`, stringAt))
+  const issuers = members['issuer'] === 'any' ? null : new Set(oneOrListAt(members['issuer'], `${where}.issuer`, issuerAt))
   for (const issuer of issuers ?? known.names ?? []) {
     if (known.names !== null && !known.names.has(issuer)) {
       throw new ConfigError(`${where}.issuer names an issuer that is not configured: "${issuer}"`)
@@ -125,7 +127,14 @@ const SAID_BY_A_CLAIM = [
   ['sessionId', 'session'],
 ] as const
 
+function issuerAt(value: unknown, where: string): string {
+  if (typeof value !== 'string') throw new ConfigError(`${where} must be an issuer, a list of them, or 'any'`)
+  return stringAt(value, where)
+}
+
 function sourceAt(value: unknown, where: string): ReadCheck['from'] {
+  // A function too, by its type, whose answer would be taken for none on every request.
+  if (value === memoryRevocations) throw new ConfigError(`${where} is memoryRevocations itself: call it, memoryRevocations()`)
   if (typeof value === 'function') return { question: functionAt<RevocationQuestion>(value, where) }
   const set = value as Partial<RevocationSet> | null
   const isSet =

@@ -2,12 +2,13 @@ import type { RefusalCode } from '../challenge.js'
 import type { AuthContext } from '../delegation/context.js'
 import { ConfigError } from '../errors.js'
 import type { Limits } from '../limits.js'
-import { monotonicBeside, SteadyClock } from '../steady-clock.js'
+import { type Moment, monotonicBeside, SteadyClock } from '../steady-clock.js'
 import { andThen, type Eventual, inTime, isBelated } from '../thenable.js'
 import { type RevocationBasis, type RevocationEntry, revocationKey } from './entry.js'
 import { type ReadRevocation, type Revocation, readRevocation } from './revocation.js'
-import type { ReadCheck, RevocationQuery, RevocationQuestion } from './revocation-options.js'
+import type { ReadCheck, RevocableName, RevocationQuery, RevocationQuestion } from './revocation-options.js'
 import type { RevocationSet } from './revocation-set.js'
+import { requireSameTerms } from './set-terms.js'
 
 /** A proven token, as far as it can be revoked. */
 interface RevocableToken {
@@ -37,12 +38,6 @@ interface SetCheck {
   clearedAt: number | null
 }
 
-/** By the clock, and in steady time, both in milliseconds: a "not revoked" must not live longer because the clock was set back under it. */
-interface Moment {
-  readonly clock: number
-  readonly steady: number
-}
-
 interface QuestionCheck {
   readonly question: RevocationQuestion
   readonly staleMilliseconds: number
@@ -57,8 +52,11 @@ interface QuestionCheck {
 export interface Revocations {
   /** Why a token is refused, or `null`. Asked on every request, also of tokens that are remembered. */
   judge(token: RevocableToken, memo: RevocationMemo): Eventual<RefusalCode | null>
-  /** Revokes, in every set that is asked about it. See `ResourceServer.revoke`. */
-  revoke(revocation: Revocation): Promise<void>
+  /**
+   * Revokes, in every set that is asked about it. See `ResourceServer.revoke`.
+   * @param who wants it, for messages
+   */
+  revoke(revocation: Revocation, who: string): Promise<void>
   /** Whether a set would keep a revocation on a basis. */
   keeps(issuer: string, basis: RevocationBasis): boolean
   /** Resolves when every set can be believed. */
@@ -74,7 +72,7 @@ export interface RevocationSettings {
   /** Names of all issuers; `null`: the application is asked for them. */
   readonly issuerNames: ReadonlySet<string> | null
   readonly toleranceSeconds: number
-  readonly limits: Pick<Limits, 'hookMilliseconds'>
+  readonly limits: Pick<Limits, 'hookMilliseconds' | 'identifierCharacters'>
   /** Milliseconds since the epoch. */
   readonly now: () => number
 }
@@ -83,7 +81,7 @@ export function createRevocations(settings: RevocationSettings): Revocations {
   const { maxTokenLifetimeSeconds, checks, issuerNames, toleranceSeconds, limits, now } = settings
   const steady = new SteadyClock(monotonicBeside(now))
   const sets = new Set(checks.flatMap(({ from }) => ('set' in from ? [from.set] : [])))
-  for (const set of sets) requireOneLifetime(set, maxTokenLifetimeSeconds)
+  for (const set of sets) requireSameTerms(set, { maxTokenLifetimeSeconds, clockToleranceSeconds: toleranceSeconds })
 
   function prepare({ context, sessionId }: RevocableToken): TokenRevocation {
     const { issuer, issuedAt, expiresAt } = context.token
@@ -98,13 +96,13 @@ export function createRevocations(settings: RevocationSettings): Revocations {
       refusal: null,
       sets: ours.flatMap(({ bases, from, staleMilliseconds }) => {
         if (!('set' in from)) return []
-        const keys = [...bases].flatMap((basis) => namesOf(basis, context, sessionId).map((names) => keyOf(basis, issuer, names)))
+        const keys = [...bases].flatMap((basis) => namesOf(basis, context, sessionId).map((name) => keyOf(issuer, name)))
         return keys.length === 0 ? [] : [{ set: from.set, staleMilliseconds, keys, clearedAt: null }]
       }),
       questions: ours.flatMap(({ bases, from, staleMilliseconds }) => {
         if (!('question' in from)) return []
         const asked = [...bases].flatMap((by) =>
-          namesOf(by, context, sessionId).map((names) => Object.freeze({ by, issuer, ...names, issuedAt })),
+          namesOf(by, context, sessionId).map((name) => Object.freeze({ ...name, issuer, issuedAt })),
         )
         return [{ question: from.question, staleMilliseconds, asked, clearedAt: null, revocations: 0 }]
       }),
@@ -141,18 +139,27 @@ export function createRevocations(settings: RevocationSettings): Revocations {
     })
   }
 
-  async function revoke(revocation: Revocation): Promise<void> {
+  async function revoke(revocation: Revocation, who: string): Promise<void> {
     const time = now()
-    const read = readRevocation(revocation, time / 1000 + toleranceSeconds)
-    const asked = setsFor(read)
+    const read = readRevocation(revocation, time / 1000 + toleranceSeconds, limits)
+    const asked = setsFor(read, who)
     const { key, issuedUntilSeconds } = read
-    // A token that it is about was issued by now, as far as clocks agree, and is accepted until its `exp` and the tolerance.
-    const latest = Math.max(time / 1000 + toleranceSeconds, issuedUntilSeconds ?? 0)
-    const keepUntil = Math.ceil((latest + maxTokenLifetimeSeconds + toleranceSeconds) * 1000) + 1
+    const keepUntil = keptUntil(issuedUntilSeconds, time)
+    if (keepUntil <= time) return // every token that it is about has ended
     const entry: RevocationEntry = Object.freeze({ key, issuedUntilSeconds, keepUntil })
     const added = await Promise.allSettled(asked.map(async (set) => set.add(entry)))
     const failed = added.find((each) => each.status === 'rejected')
     if (failed !== undefined) throw failed.reason
+  }
+
+  /** Until when an entry has to be kept, in milliseconds since the epoch: no token that it is about is accepted any more. */
+  function keptUntil(issuedUntilSeconds: number | null, time: number): number {
+    // The last of them is issued now, by a clock that is ahead as far as may be, or at the revocation's time where that is later.
+    const latest = Math.max(time / 1000 + toleranceSeconds, issuedUntilSeconds ?? 0)
+    // Where that time is over it was issued then. The tolerance is for replicas whose clocks are behind this one, which says that it is.
+    const last = issuedUntilSeconds === null ? latest : Math.min(latest, issuedUntilSeconds + toleranceSeconds)
+    // It lives for so long at most, and is accepted until its `exp` and the tolerance.
+    return Math.ceil((last + maxTokenLifetimeSeconds + toleranceSeconds) * 1000) + 1
   }
 
   function setsOf(issuer: string, basis: RevocationBasis): readonly RevocationSet[] {
@@ -161,14 +168,14 @@ export function createRevocations(settings: RevocationSettings): Revocations {
     return [...new Set(covering.flatMap(({ from }) => ('set' in from ? [from.set] : [])))]
   }
 
-  function setsFor({ issuer, basis }: ReadRevocation): readonly RevocationSet[] {
+  function setsFor({ issuer, basis }: ReadRevocation, who: string): readonly RevocationSet[] {
     if (issuerNames?.has(issuer) === false) {
-      throw new ConfigError(`revoke() names an issuer that is not configured: "${issuer}"`)
+      throw new ConfigError(`${who} names an issuer that is not configured: "${issuer}"`)
     }
     const found = setsOf(issuer, basis)
     if (found.length > 0) return found
     throw new ConfigError(
-      `revoke() by ${basis} would end nothing: no set is asked by it for "${issuer}". Add a check to revocation.checks`,
+      `${who} by ${basis} would end nothing: no set is asked by it for "${issuer}". Add ${basis} to by of a check in revocation.checks, with a set to keep it`,
     )
   }
 
@@ -185,46 +192,30 @@ export function createRevocations(settings: RevocationSettings): Revocations {
   }
 }
 
-/** How long the servers of this process let tokens live that a set is asked about. */
-const lifetimes = new WeakMap<RevocationSet, number>()
-
-/** What one server revokes is kept for its own lifetime: longer-lived tokens of another one would come back. */
-function requireOneLifetime(set: RevocationSet, seconds: number): void {
-  const known = lifetimes.get(set) ?? seconds
-  if (known !== seconds) {
-    throw new ConfigError(
-      `a set of revocations is shared by servers with maxTokenLifetimeSeconds of ${known} and ${seconds}: give them one, or a set each`,
-    )
-  }
-  lifetimes.set(set, seconds)
-}
-
 const NOTHING_ASKED: TokenRevocation = Object.freeze({ refusal: null, sets: [], questions: [] })
 
-type Names = Pick<RevocationQuery, 'tokenId' | 'grantId' | 'sessionId' | 'subject' | 'actor'>
-
 /** What a token is named by, on a basis: nothing, something, or several actors. */
-function namesOf(basis: RevocationBasis, context: AuthContext, sessionId: string | null): readonly Names[] {
+function namesOf(by: RevocationBasis, context: AuthContext, sessionId: string | null): readonly RevocableName[] {
   const { subject, chain, grantId, token } = context
   const actors = chain.flatMap(({ id }) => (id === null ? [] : [id]))
-  switch (basis) {
+  switch (by) {
     case 'tokenId':
-      return [{ tokenId: token.id }]
+      return [{ by, tokenId: token.id }]
     case 'grantId':
-      return grantId === null ? [] : [{ grantId }]
+      return grantId === null ? [] : [{ by, grantId }]
     case 'sessionId':
-      return sessionId === null ? [] : [{ sessionId }]
+      return sessionId === null ? [] : [{ by, sessionId }]
     case 'subject':
-      return [{ subject: subject.id }]
+      return [{ by, subject: subject.id }]
     case 'actor':
-      return actors.map((actor) => ({ actor }))
+      return actors.map((actor) => ({ by, actor }))
     case 'subjectAndActor':
-      return actors.map((actor) => ({ subject: subject.id, actor }))
+      return actors.map((actor) => ({ by, subject: subject.id, actor }))
   }
 }
 
-function keyOf(basis: RevocationBasis, issuer: string, names: Names): string {
-  return revocationKey(basis, issuer, Object.values(names) as string[])
+function keyOf(issuer: string, { by, ...names }: RevocableName): string {
+  return revocationKey(by, issuer, Object.values(names))
 }
 
 /** What sets say at once. One that fails, or answers what is no entry, says nothing that anybody could rely on. */

@@ -13,7 +13,7 @@ import { ACCEPTED, ONLY_POST, refused, type SetRefusal, TOO_LARGE, unavailable }
 import { type Happening, happeningsIn } from './events.js'
 import { authorizationHash, type SecurityEventSettings, type Transmitter } from './options.js'
 import { checkSet } from './security-event-token.js'
-import { sessionSubject, type Target, userSubject, type Ways } from './subject.js'
+import { isNeeded, sessionSubject, type Target, userSubject, type Ways } from './subject.js'
 import { createNotice } from './unprocessed.js'
 
 /** A push (RFC 8935 2.1), as an adapter shows it. */
@@ -32,7 +32,7 @@ export interface Push {
 export interface SecurityEventReceiver {
   /**
    * Verifies a SET, does what it asks for, and answers (RFC 8935 2.2, 2.3): 202 when everything is kept, 400 where the SET is refused, 503
-   * where it should come again. Rejects with {@link ConfigError} alone: nothing would end what the event is about.
+   * where it should come again. Rejects with {@link ConfigError} alone: nothing is asked by some of what the event names, so that this goes on.
    */
   receive(push: Push): Promise<HttpAnswer>
   /** What can be said before the body is read; `null`: it is needed. */
@@ -94,7 +94,7 @@ export function createSecurityEventReceiver(
   /** Does what the events ask for. What cannot be done for want of a subject that names tokens is told to the application. */
   async function heed(claims: JsonObject, transmitter: Transmitter): Promise<HttpAnswer> {
     const { events, sub_id, toe, iat } = claims
-    const happenings = happeningsIn({ events, sub_id, toe, iat })
+    const happenings = happeningsIn({ events, sub_id, toe, iat: iat as number }, toleranceSeconds) // checkSet has looked
     if (typeof happenings === 'string') return refused(happenings)
     const reader = { ...transmitter, limits }
     const asked = happenings.map((happening) => ({
@@ -103,39 +103,49 @@ export function createSecurityEventReceiver(
     }))
     if (asked.some(({ ways }) => ways === 'malformed')) return refused('subject')
     let answer = ACCEPTED
+    let mistake: ConfigError | null = null
     for (const { happening, ways } of asked) {
       if (typeof ways !== 'string') {
-        await endOneWay(ways, happening, transmitter)
+        mistake = (await endOneWay(ways, happening, transmitter)) ?? mistake
       } else if (ways !== 'malformed') {
         notice({ transmitter: transmitter.issuer.issuer, event: happening.event, reason: ways })
         if (ways === 'subject_not_expected') answer = refused(ways)
       }
     }
+    if (mistake !== null) throw mistake
     return answer
   }
 
-  /** Ends what is named in the narrowest way that anything is asked by. */
-  async function endOneWay(ways: Ways, { event, seconds }: Happening, { issuer }: Transmitter): Promise<void> {
-    // Never tokens that are yet to come, as far as clocks agree: the issuer's may be ahead, and so is `iat` of its tokens then.
-    const at = Math.min(Math.ceil(seconds), Math.floor(now() / 1000) + toleranceSeconds)
-    for (const [index, targets] of ways.entries()) {
-      const failures = (await Promise.allSettled(targets.map((target) => end(target, at)))).flatMap((each) =>
-        each.status === 'rejected' ? [each.reason as unknown] : [],
-      )
-      if (failures.some((error) => !(error instanceof ConfigError))) {
+  /**
+   * Ends what is named in the narrowest way that all of it is asked by.
+   * @returns the mistake of the application for which there is none; whatever can be ended is, all the same
+   */
+  async function endOneWay(ways: Ways, { event, at }: Happening, { issuer }: Transmitter): Promise<ConfigError | null> {
+    let mistake: ConfigError | null = null
+    for (const targets of ways) {
+      const ended = await Promise.all(targets.map(async (target) => ({ target, failure: await end(target, at) }))).catch(() => {
         notice({ transmitter: issuer.issuer, event, reason: 'not_kept' })
         throw new RevocationError('unavailable') // whatever it was: nothing of it goes on
-      }
-      if (failures.length < targets.length) return // what nobody asks about ends nothing; the rest is ended
-      if (index === ways.length - 1) throw failures[0]
+      })
+      const kept = ended.flatMap(({ target, failure }) => (failure === null ? [target] : []))
+      mistake = ended.find(({ target, failure }) => failure !== null && isNeeded(target, kept))?.failure ?? null
+      if (mistake === null) break
     }
+    return mistake
   }
 
-  function end(target: Target, at: number): Promise<void> {
+  /** @returns the mistake of the application for which it is not kept; `null`: it is */
+  async function end(target: Target, at: number): Promise<ConfigError | null> {
     const revocation = 'tokenId' in target ? target : { ...target, at }
-    return inTime(revoke(revocation), KEEP_MILLISECONDS, () => {
-      throw new RevocationError('unavailable')
-    })
+    try {
+      await inTime(revoke(revocation), KEEP_MILLISECONDS, () => {
+        throw new RevocationError('unavailable')
+      })
+      return null
+    } catch (error) {
+      if (error instanceof ConfigError) return error
+      throw error
+    }
   }
 
   function refuseEarly({ method, contentType }: Pick<Push, 'method' | 'contentType'>): HttpAnswer | null {

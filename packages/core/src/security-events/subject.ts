@@ -8,12 +8,13 @@ export type Target = { readonly issuer: string } & (
   | { readonly tokenId: string }
   | { readonly sessionId: string }
   | { readonly subject: string }
+  | { readonly actor: string }
 )
 
 /** Why a subject names no token. */
 export type SubjectFault = 'malformed' | 'subject_not_supported' | 'subject_not_expected' | 'critical_member'
 
-/** Ways to end what a subject names, the narrowest first: all targets of one way belong together. */
+/** Ways to end what a subject names, the narrowest first: all targets of one way belong together. See {@link isNeeded}. */
 export type Ways = readonly (readonly Target[])[]
 
 /** Formats of RFC 9493 3.2 and SSF 1.0 3.5 that name tokens. */
@@ -22,6 +23,15 @@ type Format = 'opaque' | 'iss_sub' | 'jwt_id'
 /** What is known while a subject is read. */
 export type SubjectReader = Pick<Transmitter, 'about' | 'sessions' | 'criticalMembers'> & {
   readonly limits: Pick<Limits, 'identifierCharacters'>
+}
+
+/**
+ * Whether a target that nothing is asked by is needed all the same, beside those of its way that are kept: part of what the event asks
+ * for would go on. It is not where the user is kept, at the same issuer. A session and a token that are named beside somebody end with
+ * everything of that user. What somebody holds as an actor is ended where the API asks by actors; nobody has to.
+ */
+export function isNeeded({ issuer }: Target, kept: readonly Target[]): boolean {
+  return !kept.some((each) => 'subject' in each && each.issuer === issuer)
 }
 
 /** Most identifiers in one `aliases`: each of them is revoked. */
@@ -96,8 +106,7 @@ function targetsOf(
   if (!isIdentified(value)) return 'malformed'
   if (value.format === 'aliases') return aliasTargets(value['identifiers'], formats, reader)
   if (!formats.has(value.format as Format)) return 'subject_not_supported'
-  const target = targetOf(value, value.format as Format, reader)
-  return typeof target === 'string' ? target : [target]
+  return namedBy(value, value.format as Format, reader)
 }
 
 /** The same subject by several names (RFC 9493 3.2.8): it is ended by each that can be read. */
@@ -116,12 +125,17 @@ function aliasTargets(
   return read.includes('subject_not_expected') ? 'subject_not_expected' : 'subject_not_supported'
 }
 
-function targetOf(identifier: JsonObject, format: Format, { about, sessions, limits }: SubjectReader): Target | SubjectFault {
+function namedBy(
+  identifier: JsonObject,
+  format: Format,
+  { about, sessions, limits }: SubjectReader,
+): readonly Target[] | SubjectFault {
   const isName = (value: unknown): value is string => isIdentifier(value, limits.identifierCharacters)
   const { id, iss, sub, jti } = identifier
-  if (format === 'opaque') return isName(id) ? { issuer: sessions, sessionId: id } : 'malformed'
+  if (format === 'opaque') return isName(id) ? [{ issuer: sessions, sessionId: id }] : 'malformed'
   if (typeof iss !== 'string') return 'malformed'
-  const expected = (target: Target): Target | SubjectFault => (about.has(iss) ? target : 'subject_not_expected')
-  if (format === 'iss_sub') return isName(sub) ? expected({ issuer: iss, subject: sub }) : 'malformed'
-  return isName(jti) ? expected({ issuer: iss, tokenId: jti }) : 'malformed'
+  const expected = (...targets: Target[]) => (about.has(iss) ? targets : 'subject_not_expected')
+  if (format === 'jwt_id') return isName(jti) ? expected({ issuer: iss, tokenId: jti }) : 'malformed'
+  // Whoever it is, for themselves and for others: an event does not say in which of these parts their tokens name them.
+  return isName(sub) ? expected({ issuer: iss, subject: sub }, { issuer: iss, actor: sub }) : 'malformed'
 }

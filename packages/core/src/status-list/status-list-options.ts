@@ -23,7 +23,8 @@ export type StatusListEnvironment = Omit<RemoteListOptions, 'staleSeconds' | 'cl
  * @throws {ConfigError} naming the option and the mend
  */
 export function resolveStatusList(value: unknown, where: string, environment: StatusListEnvironment): StatusLists {
-  const members = value === true ? {} : membersOf(value, where, ['required', 'origins', 'staleSeconds'])
+  const shape = 'true or an object: leave it out where there are no lists' // there is no `false`
+  const members = value === true ? {} : membersOf(value, where, ['required', 'origins', 'staleSeconds'], { shape })
   const origins = optional(members, 'origins', where, (each, at) => listAt(each, at, originAt), null)
   const required = optional(members, 'required', where, booleanAt, false)
   const staleSeconds = optional(members, 'staleSeconds', where, (each, at) => integerAt(each, at, 0), 0)

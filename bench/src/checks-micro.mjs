@@ -59,9 +59,9 @@ async function groupsOf(issuer, endpoint) {
   const rule = (more) => ({ ...plain(), delegation: [{ ...AGENT_RULE, ...more }] })
   const every = ['tokenId', 'grantId', 'sessionId', 'subject', 'actor', 'subjectAndActor']
   const check = (from, more = {}) => ({ by: every, issuer: issuer.issuer, from, ...more })
-  const revocable = (...checks) => ({ ...plain(), revocation: { maxTokenLifetimeSeconds: 86_400, checks } })
+  const revocable = (checked, more = {}) => ({ ...plain(), revocation: { checks: [checked], ...more } })
   const server = (options) => createResourceServer(options)
-  const filled = server(revocable(check(memoryRevocations({ maxEntries: ENTRIES }))))
+  const filled = server(revocable(check(memoryRevocations({ maxEntries: ENTRIES })), { maxTokenLifetimeSeconds: 86_400 }))
   for (let index = 0; index < ENTRIES; index++) await filled.revoke({ issuer: issuer.issuer, tokenId: `another-${index}` })
 
   return [

@@ -85,6 +85,7 @@ export async function realJournal(
     directory,
     signingKey,
     origin: ORIGIN,
+    commitDeadlineMilliseconds: PATIENCE_MILLISECONDS,
     ...(options.maxSegmentBytes !== undefined && { maxSegmentBytes: options.maxSegmentBytes }),
     ...(options.checkpoints !== undefined && { onCheckpoint: (note) => void options.checkpoints?.push(note) }),
   })

@@ -221,7 +221,7 @@ describe('after a failed sync', () => {
       disk.fault = (operation) => (operation === failing && [2, 5].includes(++operations) ? 'EIO' : null)
       const events = Array.from({ length: 6_000 }, () => decision())
       const written = events.map((event) => watch(() => sink.write(event)))
-      for (let turns = 0; turns < 300 && written.some(({ state }) => state === 'pending'); turns++) await pass(10)
+      for (let turns = 0; turns < 5_000 && written.some(({ state }) => state === 'pending'); turns++) await pass(10)
       expect(operations).toBeGreaterThan(5)
       expect(new Set(written.map(({ state }) => state))).toEqual(new Set(['accepted']))
       expect(eventsOf(directory).map(({ id }) => id)).toEqual(events.map(({ id }) => id))

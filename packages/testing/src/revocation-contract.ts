@@ -29,13 +29,21 @@ export interface RevocationContractCase {
 const SHORT_MILLISECONDS = 100
 /** For how long all others are kept. */
 const LONG_MILLISECONDS = 3_600_000
+/** For how long an entry is watched with a clock that goes by itself, in milliseconds. */
+const WATCHED_MILLISECONDS = 2_000
+/** How often, over that time. */
+const LOOKS = 8
+/** After so many milliseconds a clock that goes by itself shows another time. */
+const CLOCK_MILLISECONDS = 10
 /** How often it is asked whether a replica knows everything. */
 const POLL_MILLISECONDS = 2
 
 /**
  * What every {@link RevocationSet} promises, as a list of named cases:
- * `for (const { name, run } of revocationContract(create)) test(name, run)`. Each case creates its own set, and closes it. Not checked:
- * how soon a replica knows of an entry, and what a set's store can lose without anybody noticing.
+ * `for (const { name, run } of revocationContract(create)) test(name, run)`. Each case creates its own set, and closes it. Entries
+ * are watched until their end: for an hour where `now` goes on with `pass` alone, for two seconds with a clock that goes by itself. Not
+ * checked: how soon a replica knows of an entry, what a set's store can lose without anybody noticing, and that anything is kept for
+ * longer than it was watched.
  */
 export function revocationContract(
   create: () => Promise<RevocationsUnderTest> | RevocationsUnderTest,
@@ -138,6 +146,20 @@ export function revocationContract(
         for (const each of kept) assert.notEqual(set.find(each.key), undefined)
       }
     }),
+    contractCase('forgets nothing before its time', async (under) => {
+      const kept = entryAt(under, await watchable(under))
+      await first(under).add(kept)
+      await keptToTheEnd(under, kept)
+    }),
+    contractCase('forgets nothing before its time, though others come and end', async (under) => {
+      const milliseconds = await watchable(under)
+      const kept = entryAt(under, milliseconds)
+      const ending = Array.from({ length: under.maxEntries - 1 }, () => entryAt(under, milliseconds / 2))
+      for (const each of [kept, ...ending]) await first(under).add(each)
+      await under.pass(Math.max(...ending.map(({ keepUntil }) => keepUntil)) + 1)
+      for (const _ of ending) await last(under).add(entryAt(under))
+      await keptToTheEnd(under, kept)
+    }),
     contractCase('takes what is new in place of what has ended', async (under) => {
       const ending = Array.from({ length: under.maxEntries - 1 }, () => entryAt(under, SHORT_MILLISECONDS))
       const staying = entryAt(under)
@@ -186,6 +208,27 @@ export function revocationContract(
 /** Waits until it says that it knows everything that was acknowledged by then. Whoever runs the case says how long that may take. */
 async function untilWhole(set: RevocationSet, { now }: RevocationsUnderTest, time: number): Promise<void> {
   while (!(set.wholeAt(now()) >= time)) await wait(POLL_MILLISECONDS)
+}
+
+/** For how long it can be watched whether an entry is kept, in milliseconds. */
+async function watchable({ now }: RevocationsUnderTest): Promise<number> {
+  const before = now()
+  await wait(CLOCK_MILLISECONDS)
+  return now() === before ? LONG_MILLISECONDS : WATCHED_MILLISECONDS
+}
+
+/** Every replica that has once known everything finds an entry until its last millisecond, whatever it knows of others by then. */
+async function keptToTheEnd(under: RevocationsUnderTest, kept: RevocationEntry): Promise<void> {
+  await under.pass(under.now() + 1)
+  const begun = under.now()
+  for (const set of under.replicas) await untilWhole(set, under, begun)
+  for (let look = 1; look <= LOOKS; look++) {
+    await under.pass(begun + (kept.keepUntil - 1 - begun) * (look / LOOKS))
+    for (const set of under.replicas) {
+      const found = set.find(kept.key)
+      if (under.now() < kept.keepUntil) assert.deepEqual({ ...found }, kept) // a clock that goes by itself may be past it
+    }
+  }
 }
 
 /** An entry about something of its own. */

@@ -39,6 +39,7 @@ export default defineConfig({
     ],
     maxWorkers: '100%', // both cores of a small machine: the suite is bound by signatures
     testTimeout: 120_000,
+    expect: { poll: { timeout: 60_000 } }, // in the end; how soon is no test's business
     hookTimeout: 30_000,
   },
 })

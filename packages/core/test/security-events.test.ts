@@ -454,7 +454,7 @@ describe('what cannot be kept', () => {
       answered = true
       return each
     })
-    await vi.waitFor(() => expect(keeping).toHaveLength(3))
+    await vi.waitFor(() => expect(keeping).toHaveLength(3), { timeout: 60_000 })
     for (const index of [0, 2]) {
       keeping[index]?.()
       await new Promise(setImmediate)
@@ -472,7 +472,7 @@ describe('what cannot be kept', () => {
       return new Promise(() => {})
     }
     const answer = held.push(sets()[0])
-    await vi.waitFor(() => expect(asked).toBe(1), { interval: 1 })
+    await vi.waitFor(() => expect(asked).toBe(1), { interval: 1, timeout: 60_000 })
     await vi.advanceTimersByTimeAsync(5_000)
     expect((await answer).status).toBe(503)
   })

@@ -29,10 +29,10 @@ import {
 
 const DISK_BYTES = 2 * 1024 * 1024
 const RESERVE_BYTES = 64 * 1024
-/** Of `audit`. An answer must come by then; what the machine adds is let pass. */
+/** Of `audit`. */
 const TIMEOUT_MILLISECONDS = 1_000
-/** Service is promised within two seconds of the disk's recovery; the rest is for a busy machine. */
-const BACK_MILLISECONDS = 2_000 + 3_000
+/** Something is wrong where it takes so long on any machine. How long it may take is asked of a clock of the test: `faults.test.ts`. */
+const PATIENCE_MILLISECONDS = 60_000
 
 const token = agentToken()
 
@@ -76,25 +76,24 @@ describeWhere(
       })
 
     describe.each(DOORS)('$name', (framework) => {
-      test('strict: no handler runs without its record, each call is answered 503 in time, and service is back soon', async () => {
+      test('strict: no handler runs without its record, each call is answered with 503, and service is back', async () => {
         const sink = journalOn()
         const api = await startJournaledApi(framework, sink, { audit: { timeoutMilliseconds: TIMEOUT_MILLISECONDS } })
         const caller = callerOf(api)
-        expect((await caller.call()).status).toBe(200)
+        await until(async () => (await caller.call()).status === 200, 'a call is served')
         disk.fill()
-        await until(async () => codeOf(await caller.call()) === 'audit_unavailable', 'a call is refused', BACK_MILLISECONDS)
+        await until(async () => codeOf(await caller.call()) === 'audit_unavailable', 'a call is refused')
         const ranBefore = api.ran.length
         const refused = await Promise.all(Array.from({ length: 50 }, () => caller.call()))
         expect(refused.map(codeOf)).toEqual(Array(50).fill('audit_unavailable'))
         expect(refused.map(({ status, headers }) => [status, Number(headers['retry-after']) > 0])).toEqual(
           Array(50).fill([503, true]),
         )
-        expect(Math.max(...caller.times)).toBeLessThan(TIMEOUT_MILLISECONDS + 3_000)
         expect(api.ran).toHaveLength(ranBefore)
         expect(sink.state).toBe('failing')
-        await until(() => textOf(disk).includes('"failure":{"code":"ENOSPC"'), 'the disk says that it is full', BACK_MILLISECONDS)
+        await until(() => textOf(disk).includes('"failure":{"code":"ENOSPC"'), 'the disk says that it is full')
         disk.free()
-        await until(async () => (await caller.call()).status === 200, 'a call is served', BACK_MILLISECONDS)
+        await until(async () => (await caller.call()).status === 200, 'a call is served')
         expect(sink.state).toBe('writing')
         await api.close()
         await sink.close()
@@ -121,7 +120,7 @@ describeWhere(
         for (let round = 0; round < 6; round++) await Promise.all(Array.from({ length: 25 }, () => caller.call()))
         expect(sink.state).toBe('failing')
         disk.free()
-        await until(() => sink.state === 'writing', 'the journal writes', BACK_MILLISECONDS)
+        await until(() => sink.state === 'writing', 'the journal writes')
         await caller.call()
         await api.close()
         await sink.close()
@@ -152,13 +151,13 @@ describeWhere(
           void sink.write(each)
           void sink.write(refusal())
         }
-        await until(() => sink.state === (round > 0 ? 'failing' : 'writing'), 'the disk shows', BACK_MILLISECONDS)
+        await until(() => sink.state === (round > 0 ? 'failing' : 'writing'), 'the disk shows')
         for (const each of decisions) void sink.write(outcomeOf(each))
         written.decisions += decisions.length
         written.outcomes += decisions.length
         written.refusals += decisions.length
         disk.free()
-        await until(() => sink.queuedRecords === 0, 'everything is written', BACK_MILLISECONDS)
+        await until(() => sink.queuedRecords === 0, 'everything is written')
       }
       await sink.close()
       const events = eventsOf(disk.directory)
@@ -179,12 +178,12 @@ describeWhere(
       await sink.ready()
       disk.fill()
       await untilRefused(sink)
-      await until(() => textOf(disk).includes('"failure"'), 'the disk says that it is full', BACK_MILLISECONDS)
+      await until(() => textOf(disk).includes('"failure"'), 'the disk says that it is full')
       const names = readdirSync(disk.directory)
       await new Promise((resolve) => setTimeout(resolve, 1_500)) // several attempts
       expect(readdirSync(disk.directory)).toEqual(names)
       disk.free()
-      await until(() => sink.state === 'writing', 'the journal writes', BACK_MILLISECONDS)
+      await until(() => sink.state === 'writing', 'the journal writes')
       await sink.close()
       expect(bodiesOf(disk.directory, 'failure')).toHaveLength(1)
     })
@@ -197,7 +196,7 @@ describeWhere(
       expect(() => sink.write(decision())).toThrow(JournalError)
       expect(readdirSync(disk.directory)).toEqual([])
       disk.free()
-      await until(() => sink.state === 'writing', 'the journal writes', BACK_MILLISECONDS)
+      await until(() => sink.state === 'writing', 'the journal writes')
       const event = decision()
       await sink.write(event)
       await sink.write(outcomeOf(event))
@@ -210,14 +209,10 @@ describeWhere(
       const sink = journalOn({ whenUnavailable: 'degrade', closeTimeoutMilliseconds: 300 })
       await sink.write(decision())
       disk.fill()
-      await until(
-        () => {
-          void sink.write(decision())
-          return sink.state === 'failing'
-        },
-        'the disk shows',
-        BACK_MILLISECONDS,
-      )
+      await until(() => {
+        void sink.write(decision())
+        return sink.state === 'failing'
+      }, 'the disk shows')
       const waiting = sink.queuedRecords
       expect(waiting).toBeGreaterThan(0)
       await expect(sink.close()).rejects.toThrow(`${waiting} event(s) are lost`)
@@ -237,9 +232,9 @@ test('a disk that failed while nobody called is tried again by itself: the first
   const sink = newJournal(newDirectory(), { createFile: disk.createFile, checkpointSeconds: 1 })
   await sink.write(decision())
   disk.fault = () => 'EIO'
-  await until(() => sink.state === 'failing', 'the checkpoint fails', 10_000)
+  await until(() => sink.state === 'failing', 'the checkpoint fails')
   disk.heal()
-  await until(() => sink.state === 'writing', 'the journal writes', BACK_MILLISECONDS)
+  await until(() => sink.state === 'writing', 'the journal writes')
   await sink.write(decision())
 })
 
@@ -249,7 +244,7 @@ describeWhere(
   () => limitFiles(process.pid, null),
   'a process that may not write to files',
   () => {
-    test('strict: no handler runs, the process lives on, and service is back soon', async () => {
+    test('strict: no handler runs, the process lives on, and service is back', async () => {
       const directory = newDirectory()
       const outside = newDirectory()
       const child = forkApi()
@@ -266,14 +261,14 @@ describeWhere(
           timeoutMilliseconds: TIMEOUT_MILLISECONDS,
         })
         const caller = callerOf({ port: port ?? 0 })
-        expect((await caller.call()).status).toBe(200)
+        await until(async () => (await caller.call()).status === 200, 'a call is served')
         const pid = child.process.pid ?? 0
         limitFiles(pid, 0)
         const refused = []
         for (let each = 0; each < 20; each++) refused.push(await caller.call())
         expect(refused.map(codeOf)).toEqual(Array(20).fill('audit_unavailable'))
         limitFiles(pid, null)
-        await until(async () => (await caller.call()).status === 200, 'a call is served', BACK_MILLISECONDS)
+        await until(async () => (await caller.call()).status === 200, 'a call is served')
         expect(await child.close()).toBeNull()
         const marks = readFileSync(join(outside, 'effects'), 'utf8').split('\n').slice(0, -1)
         expect(marks).toEqual(caller.served)
@@ -292,19 +287,15 @@ describeWhere(
 /** Calls an API under a token, and counts. */
 function callerOf({ port }: Pick<JournaledApi, 'port'>) {
   const served: string[] = []
-  const times: number[] = []
   let calls = 0
   return {
     served,
-    times,
     get calls() {
       return calls
     },
     async call(): Promise<Answer> {
       const id = `call-${calls++}`
-      const began = performance.now()
       const answer = await ask(port, { path: '/delegated', headers: [['X-Request-Id', id], ['X-Wait', '0'], bearer(token)] })
-      times.push(performance.now() - began)
       if (answer.status === 200) served.push(id)
       return answer
     },
@@ -328,10 +319,10 @@ function textOf({ directory }: SmallDisk): string {
 }
 
 /** Asks again and again until something holds; fails where that takes too long. */
-async function until(holds: () => boolean | Promise<boolean>, what: string, milliseconds: number): Promise<void> {
-  const deadline = performance.now() + milliseconds
+async function until(holds: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MILLISECONDS
   while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`not within ${milliseconds} ms: ${what}`)
+    if (performance.now() > deadline) throw new Error(`not within ${PATIENCE_MILLISECONDS} ms: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
@@ -346,7 +337,6 @@ async function untilRefused(sink: AuditSink): Promise<void> {
         () => true,
       ),
     'a decision is refused',
-    BACK_MILLISECONDS,
   )
 }
 

@@ -304,7 +304,7 @@ describe('time', () => {
     await sink.write(decision())
     expect(bodiesOf(directory, 'checkpoint')).toEqual([])
     vi.advanceTimersByTime(1)
-    await vi.waitFor(() => expect(bodiesOf(directory, 'checkpoint')).toHaveLength(1))
+    await vi.waitFor(() => expect(bodiesOf(directory, 'checkpoint')).toHaveLength(1), { timeout: 30_000 })
     vi.advanceTimersByTime(60_000)
     await sink.write(decision())
     expect(bodiesOf(directory, 'checkpoint')).toHaveLength(1)

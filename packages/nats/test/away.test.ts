@@ -47,7 +47,7 @@ describeWith('nats-server', 'a server that goes away', () => {
   test('paused, it rejects in time; later what was under way and what is tried again are there once, in order', async () => {
     const { server, target, stored } = await serverAndTarget()
     const records = chainOf(900)
-    await target.deliver(records.slice(0, 100))
+    await insist(target, records.slice(0, 100))
     server.pause()
     await expect(target.deliver(records.slice(100, 500))).rejects.toMatchObject({ code: 'unanswered' })
     await expect(target.deliver(records.slice(100, 500))).rejects.toMatchObject({ code: 'unreachable' })
@@ -65,7 +65,7 @@ describeWith('nats-server', 'a server that goes away', () => {
   test('killed, it rejects at once; restarted, it is found again', async () => {
     const { server, target, stored } = await serverAndTarget()
     const records = chainOf(3)
-    await target.deliver(records.slice(0, 1))
+    await insist(target, records.slice(0, 1))
     await server.kill()
     await expect(target.deliver(records.slice(1))).rejects.toMatchObject({ name: 'NatsError' })
     await expect(target.deliver(records.slice(1))).rejects.toMatchObject({ code: 'unreachable' })
@@ -78,7 +78,7 @@ describeWith('nats-server', 'a server that goes away', () => {
     const { server, target, stored } = await serverAndTarget()
     const records = chainOf(30)
     const copy = `${server.store}-copy` // in the server's own directory, which is removed with it
-    await target.deliver(records.slice(0, 10))
+    await insist(target, records.slice(0, 10))
     await server.kill()
     cpSync(server.store, copy, { recursive: true })
     await server.restart()

@@ -20,7 +20,7 @@ function expectNoSecret(error: unknown): void {
 }
 
 async function failureOf(options: NatsTargetOptions): Promise<unknown> {
-  const target = natsTarget({ connectTimeoutMilliseconds: 2_000, ...options })
+  const target = natsTarget({ connectTimeoutMilliseconds: 20_000, ...options })
   onTestFinished(() => target.close?.())
   return target.deliver([testRecord()]).then(
     () => null,
@@ -210,7 +210,7 @@ describeWith('nats-server', 'a server', () => {
 
   test('without JetStream: refused', async () => {
     const { url } = await serverWith('accounts { plain { users: [{ user: app, password: x }] } }')
-    const error = await failureOf({ servers: url, credentials: { user: 'app', password: 'x' }, ackTimeoutMilliseconds: 500 })
+    const error = await failureOf({ servers: url, credentials: { user: 'app', password: 'x' }, ackTimeoutMilliseconds: 60_000 })
     expect(error).toMatchObject({ name: 'NatsError', code: 'stream_missing' })
   })
 

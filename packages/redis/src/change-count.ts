@@ -12,15 +12,22 @@ export class ChangeCount {
   /** What the server had when it was last asked. */
   #had = 0
   #missed = false
+  #strayed = false
 
   /** Something was missed: all of it has to be read anew. */
   get missed(): boolean {
     return this.#missed
   }
 
+  /** Something came of another epoch than was read: it need not be where that is. */
+  get strayed(): boolean {
+    return this.#strayed
+  }
+
   /** Takes note of a message. */
   heard(epoch: string, before: number, count: number): void {
     const known = this.#stretch
+    this.#strayed ||= known !== null && known.epoch !== epoch
     if (known === null) this.#stretch = { epoch, before, count }
     else if (known.epoch !== epoch || before > known.count) this.#missed = true
     else this.#stretch = { ...known, count: Math.max(known.count, count) }

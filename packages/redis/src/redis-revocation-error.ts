@@ -11,7 +11,7 @@ const MESSAGES: Readonly<Record<RedisRevocationReason, string>> = {
   no_memory: 'Redis has no memory left: nothing was revoked. Raise its maxmemory',
   max_entries:
     'the set of revocations is full: nothing was revoked. Raise its maxEntries on every replica, or shorten the lifetime of tokens',
-  copy_full: 'Redis holds more revocations than this replica may: give every replica the same maxEntries',
+  copy_full: 'Redis holds more revocations than this replica may: give every replica the same maxEntries, or raise it',
   busy: 'too many revocations wait for Redis',
   closed: 'the set of revocations is closed',
 }

@@ -1,4 +1,12 @@
-import { functionAt, integerAt, membersOf, optional, type RevocationEntry, type RevocationSet } from '@behalf/core/sink-kit'
+import {
+  ConfigError,
+  functionAt,
+  integerAt,
+  membersOf,
+  optional,
+  type RevocationEntry,
+  type RevocationSet,
+} from '@behalf/core/sink-kit'
 import type { Connection } from './connection.js'
 import { CONNECTION_MEMBERS, connectionSettings, type RedisConnectionOptions } from './connection-options.js'
 import { evictionWarning } from './eviction-warning.js'
@@ -9,7 +17,7 @@ import { LocalCopy } from './local-copy.js'
 import { RedisRevocationError, revocationError } from './redis-revocation-error.js'
 import { assertEntry } from './revocation-entries.js'
 import { follow } from './revocation-follower.js'
-import { addEntries, revocationKeys } from './revocation-script.js'
+import { addEntry, revocationKeys } from './revocation-script.js'
 
 /** Options of {@link redisRevocations}. */
 export interface RedisRevocationsOptions extends RedisConnectionOptions {
@@ -24,7 +32,8 @@ export interface RedisRevocationsOptions extends RedisConnectionOptions {
   readonly heartbeatMilliseconds?: number
   /**
    * How long nobody believes a Redis that has lost what it knew, or is used for the first time, in seconds: so long the other replicas
-   * have to write back what they know. 0: for an API without replicas. Default 5.
+   * have to say that they know more. From when one of them has last said so, until it has written all of it back. At least two
+   * heartbeats, or 0: for an API without replicas. Default 5.
    */
   readonly settleSeconds?: number
   /** The clock of the resource server, in milliseconds since the epoch. Default `Date.now`. */
@@ -79,6 +88,11 @@ export function redisRevocations(options: RedisRevocationsOptions): RedisRevocat
   const maxEntries = integerOf('maxEntries', 1, MOST_ENTRIES, DEFAULT_MAX_ENTRIES)
   const heartbeatMilliseconds = integerOf('heartbeatMilliseconds', 1, MOST_HEARTBEAT_MILLISECONDS, DEFAULT_HEARTBEAT_MILLISECONDS)
   const settleMilliseconds = 1_000 * integerOf('settleSeconds', 0, MOST_SETTLE_SECONDS, DEFAULT_SETTLE_SECONDS)
+  if (settleMilliseconds > 0 && settleMilliseconds < 2 * heartbeatMilliseconds) {
+    throw new ConfigError(
+      `${WHERE}.settleSeconds must be 0, or twice heartbeatMilliseconds or more: others would believe a Redis that has lost something before this replica has noticed`,
+    )
+  }
   const now = optional(members, 'now', WHERE, functionAt<() => number>, Date.now)
 
   function integerOf(name: string, least: number, most: number, otherwise: number): number {
@@ -90,16 +104,17 @@ export function redisRevocations(options: RedisRevocationsOptions): RedisRevocat
   const subscription = keepConnected(settings, warn)
   const copy = new LocalCopy(maxEntries, now)
   const follower = follow({
-    ...{ commands, subscription, keys, copy, maxEntries, heartbeatMilliseconds, settleMilliseconds, now },
+    ...{ commands, subscription, keys, copy, heartbeatMilliseconds, settleMilliseconds, now },
   })
   let pending = 0
   let closed = false
 
-  async function addToRedis(entry: RevocationEntry): Promise<void> {
+  /** @returns the epoch in which it is there */
+  async function addToRedis(entry: RevocationEntry): Promise<string> {
     let connection: Connection | undefined
     try {
       connection = await commands.opened()
-      await addEntries(connection, keys, [entry], 'new', maxEntries)
+      return await addEntry(connection, keys, entry, maxEntries)
     } catch (error) {
       const failure = revocationError(error)
       if (failure.reason === 'replica') connection?.close() // for whoever is the primary by now
@@ -115,12 +130,9 @@ export function redisRevocations(options: RedisRevocationsOptions): RedisRevocat
       assertEntry(entry)
       if (pending >= MOST_PENDING) throw new RedisRevocationError('busy')
       pending++
-      try {
-        await keepingProcess(() => addToRedis(entry))
-      } finally {
-        pending--
-      }
-      if (!copy.take(entry)) throw new RedisRevocationError('copy_full')
+      const added = keepingProcess(() => addToRedis(entry))
+      const epoch = await added.finally(() => pending--)
+      if (!copy.take(entry, epoch)) throw new RedisRevocationError('copy_full')
     },
     find: (key) => copy.find(key),
     wholeAt: (time) => Math.min(follower.wholeAt(time), copy.wholeAt(time)),

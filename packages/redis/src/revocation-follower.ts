@@ -1,11 +1,11 @@
-import { setImmediate as turn } from 'node:timers/promises'
 import { type Moment, monotonicBeside, type RevocationEntry, SteadyClock } from '@behalf/core/sink-kit'
 import { ChangeCount } from './change-count.js'
 import type { Connection } from './connection.js'
 import type { Link } from './link.js'
 import type { LocalCopy } from './local-copy.js'
 import { RedisRevocationError, revocationError } from './redis-revocation-error.js'
-import { addEntries, changeOf, look, type Origin, type RevocationKeys, readEntries } from './revocation-script.js'
+import { changeOf, look, type RevocationKeys, readEntries } from './revocation-script.js'
+import { writeBack } from './write-back.js'
 
 /** What is followed, and how. */
 export interface FollowerSettings {
@@ -14,7 +14,6 @@ export interface FollowerSettings {
   readonly subscription: Link
   readonly keys: RevocationKeys
   readonly copy: LocalCopy
-  readonly maxEntries: number
   readonly heartbeatMilliseconds: number
   readonly settleMilliseconds: number
   readonly now: () => number
@@ -39,16 +38,16 @@ interface Session {
   readonly changes: ChangeCount
 }
 
-/** What Redis certainly has, as long as that is asked. */
+/** What Redis certainly has in an epoch, as long as that is asked. */
 interface Reading {
+  /** Empty: that is not known yet. */
+  epoch: string
   there: Map<string, RevocationEntry> | null
 }
 
 /** Shortest pause before everything is read anew, in milliseconds; it doubles with each attempt after which nothing is certain. */
 const BACK_OFF_FIRST_MILLISECONDS = 50
 const BACK_OFF_MOST_MILLISECONDS = 2_000
-/** How many entries are compared, and written back, at a time. */
-const ENTRIES_AT_A_TIME = 100
 
 /**
  * One heartbeat after the other. Each asks the server for the number of all changes, and then the subscription for a sign of life. Redis
@@ -57,14 +56,15 @@ const ENTRIES_AT_A_TIME = 100
  *
  * Whatever does not fit, or is not answered, ends the session: the subscription is made anew, on another connection, then everything is
  * read, and what this replica knows and Redis does not is written back.
+ *
+ * With each question it says in which epoch Redis had all that is known here. Where that is another one, all others wait from then on until
+ * `settleSeconds` after it was written back.
  */
 export function follow(settings: FollowerSettings): Follower {
-  const { keys, copy, maxEntries, now } = settings
+  const { keys, copy, now } = settings
   let session: Session | null = null
   const steady = new SteadyClock(monotonicBeside(now))
   let wholeAt: Moment | null = null
-  /** The epoch in which Redis was given all that it lacked of what is known here. */
-  let completed: string | null = null
   /** How often everything was read since the last time that everything fitted. */
   let attempts = 0
   let stopped = false
@@ -75,41 +75,41 @@ export function follow(settings: FollowerSettings): Follower {
     attempts++
     const changes = new ChangeCount()
     const there = new Map<string, RevocationEntry>()
-    const reading: Reading = { there }
+    const reading: Reading = { epoch: '', there }
     await subscription.subscribe(keys.channel, (message) => hear(message, changes, reading))
-    const { epoch, count } = await look(commands, keys)
+    const { epoch, count } = await look(commands, keys, copy.home)
     changes.reading(epoch, count)
-    await readEntries(commands, keys, (entry) => {
-      there.set(entry.key, entry)
-      if (!copy.take(entry)) throw new RedisRevocationError('copy_full')
-    })
-    // In the epoch of before nothing was lost: what is lacking is what Redis has never confirmed.
-    await writeBack(commands, there, epoch === completed ? 'new' : 'back')
-    completed = epoch
+    reading.epoch = epoch
+    const failure = await read(commands, epoch, there).then(() => null, revocationError)
+    // What others wait for is given to them, also where this replica cannot know what else there is.
+    if (failure === null || copy.mayExceed(epoch)) {
+      const isComplete = await writeBack({ commands, keys, copy, epoch, there, now })
+      if (isComplete && !changes.strayed) copy.isIn(epoch)
+    }
     reading.there = null
+    if (failure !== null) throw failure
     return { commands, subscription, changes }
   }
 
-  function hear(message: string, changes: ChangeCount, { there }: Reading): void {
+  async function read(commands: Connection, epoch: string, there: Map<string, RevocationEntry>): Promise<void> {
+    let isFull = false
+    const take = (entry: RevocationEntry) => {
+      there.set(entry.key, entry)
+      isFull = !copy.take(entry, epoch) || isFull
+    }
+    const mention = () => (copy.mayExceed(epoch) ? look(commands, keys, copy.home) : undefined)
+    await readEntries(commands, keys, take, mention)
+    if (isFull) throw new RedisRevocationError('copy_full')
+  }
+
+  function hear(message: string, changes: ChangeCount, { epoch, there }: Reading): void {
     const change = changeOf(message)
     if (change === null) return
     for (const entry of change.entries) {
-      there?.set(entry.key, entry)
-      if (!copy.take(entry)) changes.miss()
+      if (change.epoch === epoch) there?.set(entry.key, entry)
+      if (!copy.take(entry, change.epoch)) changes.miss()
     }
     changes.heard(change.epoch, change.before, change.count)
-  }
-
-  /** From anywhere on: other replicas do the same now, and what they have written is left out. Requests are served in between. */
-  async function writeBack(commands: Connection, there: ReadonlyMap<string, RevocationEntry>, origin: Origin): Promise<void> {
-    const known = copy.keys()
-    const start = Math.floor(Math.random() * known.length)
-    const turned = [...known.slice(start), ...known.slice(0, start)]
-    for (let at = 0; at < turned.length; at += ENTRIES_AT_A_TIME) {
-      const lacked = copy.lackedBy(there, turned.slice(at, at + ENTRIES_AT_A_TIME), now())
-      if (lacked.length > 0) await addEntries(commands, keys, lacked, origin, maxEntries)
-      else await turn()
-    }
   }
 
   /** @returns whether everything was known when it began */
@@ -134,7 +134,7 @@ export function follow(settings: FollowerSettings): Follower {
     if (last !== null && (last.commands !== commands || last.subscription !== subscription)) return 'missed'
     const current = last ?? (await begin(commands, subscription))
     const asked = moment()
-    const { epoch, count, ageMilliseconds } = await look(commands, keys)
+    const { epoch, count, ageMilliseconds } = await look(commands, keys, copy.home)
     await subscription.send(['PING'])
     if (!current.changes.holds(epoch, count)) return 'missed'
     session = current

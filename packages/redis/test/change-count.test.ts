@@ -146,6 +146,36 @@ describe('holds()', () => {
     expect(after(...steps).holds(epoch, count)).toBe(false)
   })
 
+  test.each<[string, boolean, readonly Step[]]>([
+    [
+      'of the one that was read',
+      false,
+      [
+        ['reading', 'a', 5],
+        ['heard', 'a', 6, 7],
+      ],
+    ],
+    [
+      'of another one, before that was read',
+      false,
+      [
+        ['heard', 'b', 5, 6],
+        ['reading', 'a', 5],
+      ],
+    ],
+    [
+      'of another one',
+      true,
+      [
+        ['reading', 'a', 5],
+        ['heard', 'b', 5, 6],
+        ['heard', 'a', 5, 6],
+      ],
+    ],
+  ])('what came %s has strayed: %s', (_name, strayed, steps) => {
+    expect(after(...steps).strayed).toBe(strayed)
+  })
+
   test('not less than there was', () => {
     const changes = after(['reading', 'a', 5], ['heard', 'a', 5, 7])
     expect([changes.holds('a', 6), changes.holds('a', 7), changes.holds('a', 6)]).toEqual([true, true, false])

@@ -15,31 +15,8 @@ import {
   serverAndSets,
   untilWhole,
 } from './support/revocations.js'
-import { NOWHERE, pair, timesAsked } from './support/troubled-redis.js'
-
-/** So long that it does not pass by itself within a test. */
-const SETTLING = { settleSeconds: 300 }
-
-/** A port at which nothing listens. */
-const NOBODY = 1
-
-/** As if Redis had begun to know long ago. */
-async function settle(server: RedisServerUnderTest): Promise<void> {
-  await expect.poll(() => server.cli('hget', ENTRIES, 'begun'), POLL).not.toBe('')
-  await server.cli('hset', ENTRIES, 'begun', '1')
-}
-
-/** Heartbeats go on, and nobody counts as whole. */
-async function expectSettling(
-  server: RedisServerUnderTest,
-  sets: readonly ReturnType<typeof newSet>[],
-  clock: Clock,
-): Promise<void> {
-  clock.pass(1)
-  const before = await timesAsked(server, 'evalsha')
-  await expect.poll(() => timesAsked(server, 'evalsha'), POLL).toBeGreaterThan(before + 10 * sets.length)
-  for (const set of sets) expect(set.wholeAt(clock.time)).toBeLessThan(clock.time)
-}
+import { expectSettling, SETTLING, settle, settleUntilWhole } from './support/settling.js'
+import { NOBODY, NOWHERE, pair } from './support/troubled-redis.js'
 
 describeWith('redis-server', 'a Redis that loses what it was told', () => {
   test('[Design-revocation-shared-settle] one that is used for the first time is believed after a while: it may have lost something', async () => {
@@ -93,47 +70,10 @@ describeWith('redis-server', 'a Redis that loses what it was told', () => {
       await expectSettling(server, [...sets, newcomer], clock)
       for (const set of sets) for (const entry of [early, late]) expect(set.find(entry.key)).toEqual(entry)
       for (const entry of [early, late]) await expect.poll(() => keptOf(server, entry), POLL).not.toBe('')
-      await settle(server)
-      await untilWhole([...sets, newcomer], clock)
+      await settleUntilWhole(server, [...sets, newcomer], clock)
       for (const entry of [early, late]) expect(newcomer.find(entry.key)).toEqual(entry)
     },
   )
-
-  test('[Design-revocation-shared-settle] what comes back begins settling anew, with every hundred: more may come', async () => {
-    const server = await newServer()
-    const clock = new Clock()
-    const proxy = await redisProxy(server.port)
-    const options = { now: clock.now, ...SETTLING }
-    const knowing = newSet({ url: proxy.url, ...options })
-    await settle(server)
-    await untilWhole([knowing], clock)
-    const entries = Array.from({ length: 250 }, () => entryAt(clock))
-    await Promise.all(entries.map((entry) => knowing.add(entry)))
-    proxy.move(NOBODY) // so that nothing is written back yet
-    await server.cli('flushall')
-    const newcomer = newSet({ url: server.url, ...options })
-    await expectSettling(server, [newcomer], clock)
-    await settle(server) // as long as nothing has come back nobody can know of it
-    await untilWhole([newcomer], clock)
-    proxy.move(server.port)
-    for (const entry of entries) await expect.poll(() => keptOf(server, entry), POLL).not.toBe('')
-    await expectSettling(server, [newcomer, knowing], clock)
-    await settle(server)
-    await untilWhole([newcomer, knowing], clock)
-    for (const { key } of entries) expect(newcomer.find(key)).toBeDefined()
-  })
-
-  test('[Design-revocation-shared-settle] what is new, or there already, does not', async () => {
-    const server = await newServer()
-    const clock = new Clock()
-    const sets = [1, 2].map(() => newSet({ url: server.url, now: clock.now, ...SETTLING }))
-    await settle(server)
-    await untilWhole(sets, clock)
-    const entry = entryAt(clock)
-    for (const set of sets) await set.add(entry)
-    expect(await server.cli('hget', ENTRIES, 'begun')).toBe('1')
-    await untilWhole(sets, clock)
-  })
 
   test('[Design-revocation-shared-lost] a replica that becomes the primary, without what it did not get', async () => {
     const { primary, replica } = await pair()

@@ -22,11 +22,16 @@ describe('options', () => {
     ['more room than there can be', { url, maxEntries: 2 ** 24 }, /maxEntries must be/],
     ['no pause', { url, heartbeatMilliseconds: 0 }, /heartbeatMilliseconds must be/],
     ['less than no time to settle', { url, settleSeconds: -1 }, /settleSeconds must be/],
+    ['less than it takes to notice', { url, heartbeatMilliseconds: 2_501 }, /settleSeconds must be 0, or twice heartbeatMill/],
     ['a clock that is none', { url, now: 5 }, /now must be a function/],
   ])('%s: refused, and not quoted', (_name, options, message) => {
     const create = () => redisRevocations(options as RedisRevocationsOptions)
     expect(create).toThrow(message)
     expect(create).toThrow(expect.objectContaining({ name: 'ConfigError', message: expect.not.stringContaining(SECRET) }))
+  })
+
+  test('as long as two heartbeats are enough to settle', async () => {
+    await expect(newSet({ url, heartbeatMilliseconds: 2_500, settleSeconds: 5 }).close()).resolves.toBeUndefined()
   })
 
   test.each([
@@ -103,6 +108,14 @@ describeWith('redis-server', 'sets that share a Redis', () => {
     await expect.poll(() => server.cli('zscore', `${ENTRIES}:ends`, ended.key), POLL).toBe('')
     await untilWhole(sets, clock)
     for (const entry of [within, later]) expect(await keptOf(server, entry)).not.toBe('')
+  })
+
+  test('what is revoked where a clock is behind that of Redis is known to the others, though Redis removes it', async () => {
+    const { sets, clock } = await serverAndSets(2)
+    const entry = entryAt(new Clock(), -61_000)
+    await sets[0]?.add(entry)
+    await untilWhole(sets, clock)
+    expect(sets[1]?.find(entry.key)).toEqual(entry)
   })
 
   test('where the clock is set back behind what a full copy has forgotten, nothing is certain', async () => {

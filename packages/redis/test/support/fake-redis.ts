@@ -87,7 +87,7 @@ export async function fakeRedis(): Promise<FakeRedis> {
 }
 
 /** The first command of a text, a list of texts; `null` where it is not whole yet. */
-function commandIn(text: string): { words: readonly string[]; length: number } | null {
+export function commandIn(text: string): { words: readonly string[]; length: number } | null {
   const count = /^\*(\d+)\r\n/.exec(text)
   if (count === null) return null
   let at = count[0].length

@@ -6,6 +6,9 @@ import { newServer, POLL } from './replays.js'
 /** Why something was refused by which a server is not reached. */
 export const NOWHERE = /^(unreachable|unanswered)$/
 
+/** A port at which nothing listens. */
+export const NOBODY = 1
+
 /** A server that is a replica from its beginning, of a primary which is there. */
 export async function newReplica(readOnly: string): Promise<RedisServerUnderTest> {
   const primary = await newServer()

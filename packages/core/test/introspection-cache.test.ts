@@ -7,6 +7,7 @@ import { KeptAnswers } from '../src/introspection/kept-answers.js'
 import { SteadyClock } from '../src/steady-clock.js'
 import {
   ACTIVE,
+  type Asking,
   asking,
   clock,
   endpointForTests,
@@ -470,29 +471,31 @@ describe('one question', () => {
     expect(server.asked).toHaveLength(3)
   })
 
-  test('[Design-introspection-single-flight] also where the one before it was refused', async () => {
-    const holding = server.hold(says({ active: false }))
+  /** Asked twice at a time: the endpoint says one thing to the first, and that the token is active to the second. */
+  function inTurn(reply: Reply): { api: Asking; outcomes: Promise<readonly [string, string]> } {
+    const holding = server.hold(reply)
     const api = asking(server, { cacheSeconds: 0 })
-    const first = api.outcome('a-token')
-    await until(() => holding.waiting === 1)
-    const later = api.outcome('a-token')
-    server.reply = says(ACTIVE)
-    holding.release()
-    expect(await first).toBe('token_inactive')
-    expect(await later).toBe('ok')
-  })
+    return { api, outcomes: twice() }
 
-  test.each([400, 500])(
-    '[Design-introspection-single-flight] but none where the one before it failed (%d): the token is left alone',
-    async (status) => {
-      const holding = server.hold(answers(status))
-      const api = asking(server, { cacheSeconds: 0 })
+    async function twice() {
       const first = api.outcome('a-token')
       await until(() => holding.waiting === 1)
       const later = api.outcome('a-token')
       server.reply = says(ACTIVE)
       holding.release()
-      expect([await first, await later]).toEqual(['introspection_unavailable', 'introspection_unavailable'])
+      return [await first, await later] as const
+    }
+  }
+
+  test('[Design-introspection-single-flight] also where the one before it was refused', async () => {
+    expect(await inTurn(says({ active: false })).outcomes).toEqual(['token_inactive', 'ok'])
+  })
+
+  test.each([400, 500])(
+    '[Design-introspection-single-flight] but none where the one before it failed (%d): the token is left alone',
+    async (status) => {
+      const { api, outcomes } = inTurn(answers(status))
+      expect(await outcomes).toEqual(['introspection_unavailable', 'introspection_unavailable'])
       expect(server.asked).toEqual(['a-token'])
       clock.time += 5_000
       expect(await api.outcome('a-token')).toBe('ok')

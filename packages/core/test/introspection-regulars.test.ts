@@ -17,6 +17,7 @@ import {
   GOOD,
   ISSUER,
   KEY,
+  LONGEST,
   quiet,
   START,
   START_SECONDS,
@@ -25,8 +26,6 @@ import { until } from './support/key-apis.js'
 
 const server = await endpointForTests(says(ACTIVE))
 
-/** Pauses as long as they can be. */
-const LONGEST = { random: () => 1 }
 /** Active at the issuer, and for another API. */
 const isOurs = (token: string) => !token.startsWith('foreign')
 /** One answer about tokens of a name, and the honest one about all others. */

@@ -12,6 +12,7 @@ import {
   endpointForTests,
   expectTrouble,
   GOOD,
+  LONGEST,
   quiet,
   START,
 } from './support/introspection-api.js'
@@ -20,8 +21,6 @@ import { cutOff, flood, hang, reset, trickle } from './support/key-server.js'
 
 const server = await endpointForTests(says(ACTIVE))
 
-/** Pauses as long as they can be. */
-const LONGEST = { random: () => 1 }
 const SHORT = { limits: { fetchHeadersMilliseconds: 50, fetchTotalMilliseconds: 100 } }
 
 const retryAfter = async (api: Asking, token: string) => (await api.error(token)).headers['retry-after']

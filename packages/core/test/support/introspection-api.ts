@@ -32,6 +32,9 @@ export const clock = {
   now: () => clock.time,
 }
 
+/** Pauses as long as they can be. */
+export const LONGEST = { random: () => 1 }
+
 /** What the honest answer about an active token says, beside `active`. */
 export const GOOD: JsonObject = {
   token_type: 'Bearer',

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { memoryDirectory } from './test/support/memory-directory.js'
 
 const source = (path: string) => fileURLToPath(new URL(`packages/${path}`, import.meta.url))
 
@@ -37,9 +38,12 @@ export default defineConfig({
       // And with every token encrypted for the API.
       { extends: true, test: { name: 'encryption', include: AGAIN, env: { BEHALF_ENCRYPTION: 'on' } } },
     ],
+    globalSetup: 'test/support/memory-directory.ts',
+    env: memoryDirectory === undefined ? {} : { TMPDIR: memoryDirectory },
     maxWorkers: '100%', // both cores of a small machine: the suite is bound by signatures
-    testTimeout: 120_000,
-    expect: { poll: { timeout: 60_000 } }, // in the end; how soon is no test's business
-    hookTimeout: 30_000,
+    // Only there so that a hang ends: a busy machine takes many times as long as an idle one.
+    testTimeout: 600_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 60_000 } },
   },
 })

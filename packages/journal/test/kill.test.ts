@@ -56,7 +56,7 @@ afterAll(() => spare?.kill())
 
 describe(`an API that is killed ${KILLS} times (BEHALF_KILLS_SEED=${SEED})`, () => {
   const journals = Math.ceil(KILLS / KILLS_PER_JOURNAL)
-  test.each(Array.from({ length: journals }, (_, index) => index))('journal %i', { timeout: 120_000 }, async (index) => {
+  test.each(Array.from({ length: journals }, (_, index) => index))('journal %i', async (index) => {
     const kills = Math.min(KILLS_PER_JOURNAL, KILLS - index * KILLS_PER_JOURNAL)
     const place = newPlace(SEED + index)
     for (let round = 0; round < kills; round++) {

@@ -3,7 +3,7 @@ import { inspect } from 'node:util'
 import { ConfigError } from '@behalf/core'
 import { createSigningKey } from '@behalf/testing'
 import { describe, expect, test } from 'vitest'
-import { resolveIntrospection } from '../src/introspection/introspector.js'
+import { resolveIntrospection } from '../src/introspection/endpoint-introspector.js'
 import { CLIENT_ID, environmentOf, SECRET } from './support/introspection-api.js'
 
 const ENDPOINT = 'https://as.example.test/introspect'

@@ -1,3 +1,4 @@
+import { AuthError } from '../errors.js'
 import { BackOff } from '../keys/back-off.js'
 import { FetchError } from '../keys/fetch-json.js'
 import type { Limits } from '../limits.js'
@@ -20,6 +21,7 @@ const BAD_ANSWERS = 2
 export class EndpointTrouble {
   readonly #backOff: BackOff
   readonly #mostMilliseconds: number
+  readonly #retryAfterSeconds: number
   /** Keys of the tokens that had a bad answer since the last good one; no more of them than are needed. */
   readonly #badAbout = new Set<string>()
   #sent = 0
@@ -29,9 +31,10 @@ export class EndpointTrouble {
   /** Why the last question failed. */
   failure: FetchError = new FetchError('the endpoint is not asked again yet')
 
-  constructor({ backOffFirstSeconds, backOffMostSeconds }: Limits, random: () => number) {
+  constructor({ backOffFirstSeconds, backOffMostSeconds, retryAfterSeconds }: Limits, random: () => number) {
     this.#backOff = new BackOff(backOffFirstSeconds, backOffMostSeconds, random)
     this.#mostMilliseconds = backOffMostSeconds * 1000
+    this.#retryAfterSeconds = retryAfterSeconds
   }
 
   /** Takes note of a question, and numbers it. */
@@ -72,5 +75,18 @@ export class EndpointTrouble {
   /** Milliseconds until the next question; 0 or less: it may be sent. */
   waitMilliseconds(nowMilliseconds: number): number {
     return Math.max(this.#backOff.waitMilliseconds(nowMilliseconds), this.#notBefore - nowMilliseconds)
+  }
+
+  /** Why no question may be sent now, as of now; `null`: one may. */
+  pause(nowMilliseconds: number): (() => AuthError) | null {
+    const wait = this.waitMilliseconds(nowMilliseconds)
+    const { failure } = this
+    return wait > 0 ? () => this.unavailable(wait, failure) : null
+  }
+
+  /** Our trouble, and when to come again. The failure is told anew: the one that is kept has seen other requests. */
+  unavailable(waitMilliseconds: number, { message, status }: FetchError = this.failure): AuthError {
+    const retryAfterSeconds = Math.max(this.#retryAfterSeconds, Math.ceil(waitMilliseconds / 1000))
+    return new AuthError('introspection_unavailable', { retryAfterSeconds, cause: new FetchError(message, status) })
   }
 }

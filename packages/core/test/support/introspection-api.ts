@@ -8,12 +8,8 @@ import {
   type Reply,
   says,
 } from '../../../../test/support/introspection-server.js'
-import {
-  type Introspected,
-  type IntrospectionEnvironment,
-  type Introspector,
-  resolveIntrospection,
-} from '../../src/introspection/introspector.js'
+import { resolveIntrospection } from '../../src/introspection/endpoint-introspector.js'
+import type { Introspected, IntrospectionEnvironment, Introspector } from '../../src/introspection/introspector.js'
 import { StaticKeySet } from '../../src/keys/static-key-set.js'
 import { DEFAULT_LIMITS } from '../../src/limits.js'
 import { ALGORITHM_NAMES } from '../../src/token/algorithms.js'

@@ -33,6 +33,11 @@ export class SteadyClock {
     this.#shown = clock
     return this.#latest
   }
+
+  /** A time that the clock shows, together with the steady time of {@link at}. */
+  moment(clock: number): Moment {
+    return { clock, steady: this.at(clock) }
+  }
 }
 
 /** A time by the clock, and in steady time, both in milliseconds. How long ago it was is told by the second; only the first means a date. */

@@ -133,7 +133,7 @@ export function follow(settings: FollowerSettings): Follower {
     session = null
     if (last !== null && (last.commands !== commands || last.subscription !== subscription)) return 'missed'
     const current = last ?? (await begin(commands, subscription))
-    const asked = moment()
+    const asked = steady.moment(now())
     const { epoch, count, ageMilliseconds } = await look(commands, keys, copy.home)
     await subscription.send(['PING'])
     if (!current.changes.holds(epoch, count)) return 'missed'
@@ -142,11 +142,6 @@ export function follow(settings: FollowerSettings): Follower {
     if (ageMilliseconds < settings.settleMilliseconds) return 'settling'
     wholeAt = asked
     return 'whole'
-  }
-
-  function moment(): Moment {
-    const clock = now()
-    return { clock, steady: steady.at(clock) }
   }
 
   async function run(): Promise<void> {

@@ -26,7 +26,7 @@ export interface SetState {
   readonly epoch: string
   /** How many entries were added or changed so far. */
   readonly count: number
-  /** Since when the epoch goes on, and nobody has said to know more, in milliseconds by the clock of the server. */
+  /** For how long the epoch has gone on and nobody has said to know more, in milliseconds by the clock of the server. */
   readonly ageMilliseconds: number
 }
 

@@ -115,7 +115,7 @@ export function createRevocations(settings: RevocationSettings): Revocations {
     if (refusal !== null) return refusal
     const time = now()
     const known = judgeSets(setChecks, token.context.token.issuedAt, time)
-    return known !== null || questions.length === 0 ? known : askAll(questions, { clock: time, steady: steady.at(time) })
+    return known !== null || questions.length === 0 ? known : askAll(questions, steady.moment(time))
   }
 
   /** One after the other: the first that does not say "not revoked" is the answer. */

@@ -168,8 +168,7 @@ export class RemoteList {
   }
 
   #now(): Moment {
-    const clock = this.#options.now()
-    return { clock, steady: this.#steady.at(clock) }
+    return this.#steady.moment(this.#options.now())
   }
 
   /** Our trouble, and when to come again: as soon as the server may be asked again. */
